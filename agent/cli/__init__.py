@@ -1,0 +1,71 @@
+"""The command line. Each command's module is imported when the command is run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from engines.errors import SensoriumError
+
+#: Command -> (where it is, its line in ``--help``).
+COMMANDS = {
+    "chat": ("agent.cli.chat:chat", "Talk: one turn, or a conversation without MESSAGE."),
+    "plan": ("agent.cli.chat:plan", "Show the plan for a message without running it."),
+    "tools": ("agent.cli.tools:tools", "List the tools, or run one directly."),
+    "models": ("agent.cli.models:models", "List, fetch, check and remove models."),
+    "doctor": ("agent.cli.doctor:doctor", "Say what is ready, what is missing and what mends it."),
+    "serve": ("agent.cli.serve:serve", "Start the API."),
+    "up": ("agent.cli.serve:up", "Start the API and the page."),
+}
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name only (click's "lazily loading subcommands")."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sensorium")
+def cli() -> None:
+    """Sensorium: a self-hosted multimodal agent."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """The console script: runs a command and turns errors into one line and an exit code."""
+    try:
+        result: Any = cli.main(args=args, prog_name="sensorium", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SensoriumError as error:
+        click.echo(f"{click.style('Error:', fg='red', bold=True)} {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(result if isinstance(result, int) else 0)

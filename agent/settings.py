@@ -1,0 +1,118 @@
+"""Settings: one file, `sensorium.toml`, and the environment on top of it (prefix ``SENSORIUM_``).
+
+Data lives in the platform's user folders; with ``SENSORIUM_HOME`` set, everything lives in that one folder.
+`docs/settings.md` and ``sensorium.toml.example`` are written from the descriptions below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import PlatformDirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engines.errors import InputError
+
+_DIRS = PlatformDirs("sensorium", appauthor=False)
+
+
+def _home(kind_of_folder: str) -> Path:
+    home = os.environ.get("SENSORIUM_HOME")
+    return Path(home).expanduser().absolute() if home else Path(kind_of_folder)
+
+
+def config_folder() -> Path:
+    """Where `sensorium.toml` and the user's own catalog entries (``catalog.toml``) are looked for."""
+    return _home(_DIRS.user_config_dir)
+
+
+def _physical_cores() -> int:
+    import psutil
+
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Everything a user can set. Paths are absolute; sizes in MB are 1,000,000 bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="SENSORIUM_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: _home(_DIRS.user_data_dir), description="Folder of the database and the artifacts."
+    )
+    models_dir: Path = Field(
+        default_factory=lambda: _home(_DIRS.user_data_dir) / "models", description="Folder of the model files."
+    )
+    model: str | None = Field(
+        default=None, description="Chat model when none is named; empty: the catalog's default (the embedded one)."
+    )
+    ollama_url: str = Field(default="http://127.0.0.1:11434", description="Address of an Ollama server.")
+    openai_url: str | None = Field(
+        default=None,
+        description="Base address (ending in /v1) of an OpenAI-compatible server: vLLM, LM Studio, llama.cpp ...",
+    )
+    openai_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    budget_mb: int = Field(
+        default=0, ge=0, description="Memory all loaded models may use together; 0: 60 % of this machine's."
+    )
+    idle_seconds: float = Field(default=600, gt=0, description="A model nobody uses for this long is unloaded.")
+    threads: int = Field(default_factory=_physical_cores, ge=1, description="CPU threads of a model: physical cores.")
+    max_message_chars: int = Field(default=20_000, gt=0, description="Longest message, in characters.")
+    max_upload_mb: int = Field(default=200, gt=0, description="Largest file that can be attached.")
+    max_pixels: int = Field(default=50_000_000, gt=0, description="Largest picture, in pixels.")
+    max_audio_seconds: float = Field(default=7_200, gt=0, description="Longest recording, in seconds.")
+    tool_timeout_seconds: float = Field(default=600, gt=0, description="A tool that takes longer is stopped.")
+    host: str = Field(default="127.0.0.1", description="Address the API listens on. Loopback only.")
+    port: int = Field(default=8321, ge=1, le=65535, description="Port of the API.")
+    ui_port: int = Field(default=8501, ge=1, le=65535, description="Port of the page.")
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite+aiosqlite:///{self.home / 'sensorium.db'}"
+
+    @property
+    def catalog_files(self) -> tuple[Path, ...]:
+        """The user's own catalog entries, on top of the built-in ones."""
+        return (config_folder() / "catalog.toml",)
+
+    @property
+    def memory_budget_mb(self) -> int:
+        if self.budget_mb:
+            return self.budget_mb
+        import psutil
+
+        return int(psutil.virtual_memory().total * 0.6 / 1e6)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """``SENSORIUM_CONFIG``, or `sensorium.toml` in the configuration folder. It need not exist."""
+    return Path(os.environ.get("SENSORIUM_CONFIG") or config_folder() / "sensorium.toml").expanduser()
+
+
+def load_settings() -> Settings:
+    """Raises InputError that names the setting that does not fit."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"The setting {name!r} does not fit: {first['msg'].lower()}.",
+            fix=f"Correct SENSORIUM_{name.upper()} or {name} in {config_file()}.",
+        ) from error
+    except ValueError as error:  # tomllib.TOMLDecodeError is one
+        raise InputError(f"{config_file()} is not valid TOML: {error}.", fix="Correct the file.") from error
