@@ -1,0 +1,53 @@
+"""The model hub's client as a program of its own, so that it can be stopped at any moment.
+
+    python hub_client.py probe
+    python hub_client.py get REPO REVISION PATH FOLDER BYTES SHA256
+
+It imports nothing of the project. On failure its last line says why.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import urllib.error
+import urllib.request
+
+TIMEOUT_SECONDS = 5.0
+
+
+def probe() -> None:
+    """End quietly if the hub answers at all. The hub's own client would retry for half a minute."""
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - the user's endpoint
+    except urllib.error.HTTPError:
+        return  # it answers
+    except (OSError, ValueError) as error:
+        if isinstance(getattr(error, "reason", None), ssl.SSLError):
+            return  # it answers; the hub's client may have other certificates
+        raise SystemExit(f"the hub can't be reached: {getattr(error, 'reason', error)}") from None
+
+
+def get(repo: str, revision: str, path: str, folder: str, size: int, sha256: str) -> None:
+    """Fetch one file, going on with a part fetched before. A file of another size or hash is not begun."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    try:
+        known = get_hf_file_metadata(hf_hub_url(repo, path, revision=revision), timeout=TIMEOUT_SECONDS)
+        # A large file's etag is its sha256; a small one's is a git hash.
+        other = len(known.etag or "") == len(sha256) and known.etag != sha256
+        if other or known.size not in (None, size):
+            raise SystemExit(f"its {path} is not the catalog's file")
+        hf_hub_download(repo, path, revision=revision, local_dir=folder, etag_timeout=TIMEOUT_SECONDS)
+    except Exception as error:
+        raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "probe":
+        probe()
+    else:
+        repo, revision, path, folder, size, sha256 = sys.argv[2:]
+        get(repo, revision, path, folder, int(size), sha256)
