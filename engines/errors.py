@@ -123,3 +123,14 @@ class PlanError(SensoriumError):
 
     code = "no-plan"
     exit_code = 5
+
+
+def exit_code_of(code: str) -> int:
+    """The exit code of the error class with that ``code``; 1 when there is none."""
+    pending: list[type[SensoriumError]] = [SensoriumError]
+    while pending:
+        found = pending.pop()
+        if found.code == code:
+            return found.exit_code
+        pending += found.__subclasses__()
+    return SensoriumError.exit_code

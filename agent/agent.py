@@ -1,0 +1,239 @@
+"""The agent: starts runs, lets anyone follow them, cancels them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+
+from agent.runs import LiveRun
+from engines.errors import InputError, SensoriumError
+from engines.text.chat import ChatModelInfo, ChatModels
+from graphs.orchestrator import Graph
+from graphs.plan import Offer, Plan, StepResult
+from graphs.planner import Planner, Request
+from graphs.state import TurnContext, new_turn
+from memory.artifact_types import ArtifactRef
+from memory.artifacts import ArtifactStore
+from memory.chats import Chats, EndStatus, RunInfo
+from memory.event_log import EventLog
+from memory.events import (
+    Event,
+    ModelLoading,
+    Receipt,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    Usage,
+)
+from tools.registry import Registry
+from tools.types import MediaKind
+
+logger = logging.getLogger(__name__)
+
+#: How often the log is looked at for events of a run that another process works on, in seconds.
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent works with, for one owner. Built in `agent.app`."""
+
+    owner: str
+    chats: Chats
+    log: EventLog
+    artifacts: ArtifactStore
+    chat_models: ChatModels
+    planner: Planner
+    tools: Registry
+    graph: Graph
+    max_message_chars: int
+
+
+class Agent:
+    """One owner's agent. Runs go on until they end, whether or not anybody follows them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._live: dict[str, LiveRun] = {}
+        # One turn of a conversation at a time: the next one builds on its messages.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def start(
+        self,
+        message: str,
+        *,
+        thread_id: str | None = None,
+        attachments: Sequence[str] = (),
+        model: str | None = None,
+    ) -> RunInfo:
+        """Begin a turn and return at once; the user's message is stored by then.
+
+        ``attachments`` are artifact ids. Raises InputError for a message that is empty or too long, NotFoundError for
+        an unknown attachment or model, UnavailableError when the chat model is not ready to be used.
+        """
+        parts = self._parts
+        self._check_message(message, bool(attachments))
+        refs = [await parts.artifacts.get(artifact_id) for artifact_id in dict.fromkeys(attachments)]
+        chosen = parts.chat_models.resolve(model)
+        thread = await (parts.chats.ensure_thread(thread_id) if thread_id else parts.chats.create_thread())
+        info = await parts.chats.start_run(thread.id, message, [ref.id for ref in refs], model=chosen)
+        live = LiveRun(info.id, thread.id, parts.log)
+        live.emit(RunStarted(thread_id=thread.id, message=message, attachments=tuple(refs), model=chosen))
+        self._live[info.id] = live
+        live.task = asyncio.create_task(self._drive(live, info, refs), name=f"run {info.id}")
+        return info
+
+    async def retry(self, run_id: str) -> RunInfo:
+        """Run an earlier turn's message again, in the same conversation, with the same attachments and model."""
+        info = await self._parts.chats.run(run_id)
+        return await self.start(
+            info.message, thread_id=info.thread_id, attachments=info.attachments, model=info.model or None
+        )
+
+    async def events(self, run_id: str, *, after: int = -1) -> AsyncIterator[Event]:
+        """A run's events with a ``seq`` above ``after``: what the log has, then what comes, up to the last one."""
+        await self._parts.chats.run(run_id)
+        if live := self._live.get(run_id):
+            async for event in live.follow(after):
+                yield event
+            return
+        while True:
+            batch = await self._parts.log.read(run_id, after)
+            for event in batch:
+                yield event
+                after = event.seq
+                if event.is_terminal:
+                    return
+            if not batch:
+                if (await self._parts.chats.run(run_id)).status not in ("queued", "running"):
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def cancel(self, run_id: str) -> bool:
+        """Stop a run. False: it has ended already, or another process works on it."""
+        await self._parts.chats.run(run_id)
+        live = self._live.get(run_id)
+        if live is None or live.task is None:
+            return False
+        live.task.cancel()
+        await live.close()
+        return True
+
+    async def plan(self, message: str, offers: Sequence[Offer] = (), *, model: str | None = None) -> Plan:
+        """The plan for a message, without running or storing anything. ``offers`` need not exist as files."""
+        self._check_message(message, bool(offers))
+        plan, _ = await self._parts.planner.plan(Request(message, offers), self._parts.chat_models.get(model))
+        return plan
+
+    async def close(self) -> None:
+        """Cancel what runs and wait until it is stored."""
+        tasks = [live.task for live in self._live.values() if live.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _check_message(self, message: str, has_attachments: bool) -> None:
+        limit = self._parts.max_message_chars
+        if len(message) > limit:
+            raise InputError(
+                f"The message is {len(message):,} characters long; the limit is {limit:,}.",
+                fix="Shorten it, or raise SENSORIUM_MAX_MESSAGE_CHARS if your chat model's context allows.",
+            )
+        if not message.strip() and not has_attachments:
+            raise InputError("The message is empty.", fix="Write something or attach a file.")
+
+    async def _drive(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> None:
+        """Work on a run until it ends, and store how it ended."""
+        started = time.monotonic()
+        try:
+            async with self._turns[live.thread_id]:
+                state = await self._work(live, info, refs)
+            await self._finish(live, state, info.model, time.monotonic() - started)
+        except asyncio.CancelledError:
+            await self._end(live, RunCancelled(), "cancelled", live.text or None)
+        except SensoriumError as error:
+            await self._fail(live, RunFailed(code=error.code, message=error.message, fix=error.fix))
+        except Exception:  # the run's end must be told whatever broke; the log has the trace
+            logger.exception("run %s broke", info.id)
+            broken = RunFailed(code="internal", message="Something broke inside.", fix="The log says what; report it.")
+            await self._fail(live, broken)
+        finally:
+            await live.close()
+            self._live.pop(info.id, None)
+
+    async def _work(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> dict[str, Any]:
+        parts = self._parts
+        chat: BaseChatModel = parts.chat_models.get(
+            info.model,
+            on_loading=lambda progress: live.emit(
+                ModelLoading(
+                    model=progress.model,
+                    fraction=progress.fraction,
+                    message=progress.message,
+                    seconds=progress.seconds,
+                    memory_mb=progress.memory_mb,
+                )
+            ),
+        )
+        context = TurnContext(chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit)
+        config: RunnableConfig = {"configurable": {"thread_id": f"{parts.owner}/{live.thread_id}"}}
+        state: dict[str, Any] = await parts.graph.ainvoke(
+            new_turn(info.id, info.message, refs), config, context=context, durability="sync"
+        )
+        return state
+
+    async def _finish(self, live: LiveRun, state: dict[str, Any], model: str, seconds: float) -> None:
+        results: list[StepResult] = list(state.get("results", {}).values())
+        if results and all(result["error"] for result in results):
+            first = results[0]
+            await self._fail(live, RunFailed(code=first["error_code"], message=first["error"]), state["answer"])
+            return
+        artifacts = tuple(ArtifactRef(**item) for result in results for item in result["artifacts"])
+        receipts = tuple(Receipt(**item) for result in results for item in result["receipts"])
+        finished = RunFinished(
+            answer=state["answer"],
+            artifacts=artifacts,
+            receipts=(*receipts, _chat_receipt(self._parts.chat_models.describe(model))),
+            usage=Usage(**state["usage"]),
+            seconds=round(seconds, 3),
+        )
+        await self._end(live, finished, "finished", finished.answer, [item.id for item in artifacts])
+
+    async def _fail(self, live: LiveRun, failure: RunFailed, answer: str | None = None) -> None:
+        await self._end(live, failure, "failed", answer or live.text or None, (), failure.model_dump(exclude={"type"}))
+
+    async def _end(
+        self,
+        live: LiveRun,
+        body: RunFinished | RunFailed | RunCancelled,
+        status: EndStatus,
+        answer: str | None,
+        artifacts: Sequence[str] = (),
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Store the end first, then tell it: who hears of it finds it stored."""
+        try:
+            await self._parts.chats.finish_run(
+                live.run_id, status=status, answer=answer, artifacts=artifacts, error=error
+            )
+        except (SensoriumError, OSError) as problem:  # a full disk, or a conversation deleted meanwhile
+            logger.warning("run %s: its end was not stored: %s", live.run_id, problem)
+        live.emit(body)
+
+
+def _chat_receipt(model: ChatModelInfo) -> Receipt:
+    return Receipt(tool="chat", model=model.id, title=model.title, licence=model.licence, sha256=model.sha256)
+
+
+def offer(name: str, kind: MediaKind) -> Offer:
+    """An attachment that exists by name only, for planning."""
+    return Offer(name, kind, name)

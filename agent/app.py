@@ -1,0 +1,120 @@
+"""The composition root: the one place where everything is built and wired."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from agent.agent import Agent, Parts
+from agent.settings import Settings, load_settings
+from engines.catalog import Catalog
+from engines.controller import ModelController
+from engines.image.coco import COCO_LABELS
+from engines.media import Limits, probe
+from engines.text.chat import ChatModels
+from engines.text.languages import language_name
+from engines.weights import WeightStore
+from graphs.orchestrator import build_graph
+from graphs.planner import Planner
+from graphs.schema import Choices
+from memory.artifacts import ArtifactStore
+from memory.chats import Chats
+from memory.checkpoints import open_checkpointer
+from memory.database import Database
+from memory.event_log import EventLog
+from tools.builtin import BUILT_IN
+from tools.call import Workshop
+from tools.registry import Registry
+
+OWNER = "local"
+"""The one user of a machine that serves itself only."""
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything a front needs."""
+
+    settings: Settings
+    catalog: Catalog
+    weights: WeightStore
+    controller: ModelController
+    chat_models: ChatModels
+    chats: Chats
+    artifacts: ArtifactStore
+    tools: Registry
+    agent: Agent
+
+
+@asynccontextmanager
+async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
+    """Build everything, and take it down in reverse order. Raises SensoriumError when the home can't be used."""
+    settings = settings or load_settings()
+    _set_thread_policy()
+    async with AsyncExitStack() as stack:
+        catalog = Catalog.load(*settings.catalog_files)
+        weights = WeightStore(settings.models_dir)
+        controller = ModelController(
+            catalog,
+            weights,
+            budget_mb=settings.memory_budget_mb,
+            idle_seconds=settings.idle_seconds,
+            threads=settings.threads,
+        )
+        stack.push_async_callback(controller.close)
+        database = await Database.open(settings.database_url)
+        stack.push_async_callback(database.close)
+        checkpointer = await stack.enter_async_context(open_checkpointer(settings.home / "checkpoints.db"))
+        chats = Chats(database, OWNER)
+        await chats.mark_interrupted()
+        limits = Limits(
+            max_pixels=settings.max_pixels,
+            max_audio_seconds=settings.max_audio_seconds,
+            max_bytes=settings.max_upload_mb * 1_000_000,
+        )
+        artifacts = ArtifactStore(
+            database,
+            settings.home / "artifacts",
+            OWNER,
+            probe=partial(probe, limits=limits),
+            max_bytes=limits.max_bytes,
+        )
+        chat_models = ChatModels(
+            catalog,
+            controller,
+            default=settings.model,
+            ollama_url=settings.ollama_url,
+            openai_url=settings.openai_url,
+            openai_key=settings.openai_key,
+        )
+        workshop = Workshop(controller, artifacts, limits)
+        tools = Registry(BUILT_IN, workshop, timeout_seconds=settings.tool_timeout_seconds)
+        agent = Agent(
+            Parts(
+                owner=OWNER,
+                chats=chats,
+                log=EventLog(database, OWNER),
+                artifacts=artifacts,
+                chat_models=chat_models,
+                planner=Planner(BUILT_IN, _choices(catalog)),
+                tools=tools,
+                graph=build_graph(checkpointer),
+                max_message_chars=settings.max_message_chars,
+            )
+        )
+        stack.push_async_callback(agent.close)
+        yield App(settings, catalog, weights, controller, chat_models, chats, artifacts, tools, agent)
+
+
+def _choices(catalog: Catalog) -> Choices:
+    """What the engines behind the tools offer, in words a planner can copy."""
+    languages = catalog.default("translation").languages
+    return {"translation-languages": [language_name(code) for code in languages], "object-labels": COCO_LABELS}
+
+
+def _set_thread_policy() -> None:
+    """Waiting OpenMP threads must sleep: spinning, they take the cores from whoever has work."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

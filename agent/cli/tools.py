@@ -1,0 +1,117 @@
+"""``sensorium tools``: what there is, and calling one directly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agent.cli.session import Session, attach, open_session, save
+from agent.cli.views import TerminalView
+from engines.errors import InputError
+from memory.events import Event, EventBody
+from tools.builtin import BUILT_IN
+from tools.registry import Outcome
+from tools.spec import ToolSpec
+
+
+@click.group()
+def tools() -> None:
+    """List the tools, or run one directly."""
+
+
+@tools.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print names, purposes and parameter schemas.")
+def list_tools(as_json: bool) -> None:
+    """What the agent can do."""
+    if as_json:
+        click.echo(json.dumps([_as_data(spec) for spec in BUILT_IN], ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("tool", "parameters", "gives", "purpose"):
+        table.add_column(column, no_wrap=column == "tool")
+    for spec in BUILT_IN:
+        names = [name if name in spec.required else f"[{name}]" for name in spec.parameters.model_fields]
+        table.add_row(spec.name, " ".join(names).replace("[", r"\["), ", ".join(spec.produces) or "facts", spec.purpose)
+    Console().print(table)
+
+
+@tools.command()
+@click.argument("name")
+@click.argument("arguments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--save", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where media are saved.")
+def run(name: str, arguments: tuple[str, ...], as_json: bool, folder: Path | None) -> int:
+    """Run tool NAME. Pictures and recordings are given as files: image=photo.jpg."""
+    with open_session() as session:
+        spec = session.app.tools.get(name)
+        try:
+            outcome = session.run(_run(session, spec, _pairs(arguments), as_json))
+        except KeyboardInterrupt:
+            return 130
+        saved = session.run(save(session.app, outcome.artifacts, folder)) if folder else []
+    if as_json:
+        click.echo(json.dumps(_outcome_data(outcome), ensure_ascii=False))
+        return 0
+    click.echo(outcome.result.summary())
+    for path in saved:
+        click.echo(f"Saved {path}", err=True)
+    if outcome.artifacts and not folder:
+        click.echo(f"It made {', '.join(item.name for item in outcome.artifacts)}: keep it with --save DIR.", err=True)
+    return 0
+
+
+async def _run(session: Session, spec: ToolSpec, given: Mapping[str, str], quiet: bool) -> Outcome:
+    args: dict[str, Any] = dict(given)
+    for name, kind in spec.media_parameters.items():
+        if kind != "text" and name in args:
+            (ref,) = await attach(session.app, [Path(args[name])])
+            if ref.kind != kind:
+                raise InputError(f"{name} must be {kind}; {ref.name} is {ref.kind}.", fix="Name another file.")
+            args[name] = ref.id
+    view = TerminalView(show_receipts=False)
+
+    def show(body: EventBody) -> None:
+        if not quiet and body.type != "tool.finished":
+            view.show(Event.model_construct(run_id="", seq=0, at=None, body=body))
+
+    try:
+        return await session.app.tools.run(spec.name, args, call_id="cli", emit=show)
+    finally:
+        view.close()
+
+
+def _pairs(arguments: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            raise InputError(f"{argument!r} is no KEY=VALUE.", fix="Write for example: image=photo.jpg")
+        pairs[key] = value
+    return pairs
+
+
+def _as_data(spec: ToolSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "purpose": spec.purpose,
+        "parameters": spec.parameters_schema(),
+        "result": spec.result.model_json_schema(),
+        "cost_seconds": spec.cost.seconds,
+        "danger": spec.danger.value,
+    }
+
+
+def _outcome_data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "result": outcome.result.model_dump(mode="json"),
+        "summary": outcome.result.summary(),
+        "artifacts": [artifact.model_dump(mode="json") for artifact in outcome.artifacts],
+        "receipts": [receipt.model_dump(mode="json") for receipt in outcome.receipts],
+        "seconds": outcome.seconds,
+    }

@@ -1,0 +1,83 @@
+"""A run under way: it lives apart from whoever started it, and anyone may follow it from any point."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from engines.errors import SensoriumError
+from memory.event_log import EventLog
+from memory.events import TERMINAL, Event, EventBody, MessageDelta
+
+logger = logging.getLogger(__name__)
+
+
+class LiveRun:
+    """Numbers a run's events, writes them to the log, and hands them to followers once they are written.
+
+    Because followers see only what the log holds, a cursor stays good when this process dies. Writing takes about a
+    millisecond; what comes meanwhile is written together. Use on the event loop only.
+    """
+
+    def __init__(self, run_id: str, thread_id: str, log: EventLog) -> None:
+        self.run_id = run_id
+        self.thread_id = thread_id
+        self.task: asyncio.Task[None] | None = None
+        self._log = log
+        self._events: list[Event] = []
+        self._written = 0
+        self._changed = asyncio.Condition()
+        self._dirty = asyncio.Event()
+        self._writer = asyncio.create_task(self._write())
+
+    def emit(self, body: EventBody) -> None:
+        """Add an event. What comes after the run's last event (a late progress report, say) is dropped."""
+        if self._events and self._events[-1].is_terminal:
+            return
+        self._events.append(Event(run_id=self.run_id, seq=len(self._events), at=datetime.now(UTC), body=body))
+        self._dirty.set()
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(event.body.text for event in self._events if isinstance(event.body, MessageDelta))
+
+    async def follow(self, after: int = -1) -> AsyncIterator[Event]:
+        """Events with a ``seq`` above ``after``, as they come, up to the last one."""
+        position = after + 1
+        while True:
+            async with self._changed:
+                while self._written <= position and not self._ended:
+                    await self._changed.wait()
+                ready = self._events[position : self._written]
+            for event in ready:
+                yield event
+            position += len(ready)
+            if self._ended and position >= self._written:
+                return
+
+    async def close(self) -> None:
+        """Wait until the last event is written. An event that ends the run must have been emitted."""
+        with suppress(asyncio.CancelledError):
+            await self._writer
+
+    @property
+    def _ended(self) -> bool:
+        return self._written > 0 and self._events[self._written - 1].type in TERMINAL
+
+    async def _write(self) -> None:
+        while not self._ended:
+            await self._dirty.wait()
+            self._dirty.clear()
+            batch = self._events[self._written :]
+            try:
+                await self._log.append(batch)
+            except (SensoriumError, OSError) as error:
+                # A full disk must not take the answer from the user who is looking at it.
+                logger.warning("run %s: %d events were not logged: %s", self.run_id, len(batch), error)
+            async with self._changed:
+                self._written += len(batch)
+                self._changed.notify_all()

@@ -1,0 +1,71 @@
+"""The context handler: what of a conversation a model gets to see, within its window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, trim_messages
+from langchain_core.messages.utils import count_tokens_approximately
+
+from graphs.plan import StepResult
+
+_RESPOND = Path(__file__).with_name("prompts") / "respond.md"
+
+#: Tokens of history an answer may cost, counted roughly; the embedded model's window has room for as much again.
+HISTORY_TOKENS = 2_500
+
+#: What the planner sees of the conversation: the last messages, each cut to this many characters.
+BEFORE_MESSAGES = 4
+BEFORE_CHARS = 300
+
+#: What an earlier tool found is kept to this many characters.
+FACT_CHARS = 600
+
+
+def before(messages: Sequence[AnyMessage]) -> str:
+    """The end of the conversation in a few lines, for the planner."""
+    return "\n".join(
+        f"{'user' if isinstance(message, HumanMessage) else 'assistant'}: {_cut(str(message.text), BEFORE_CHARS)}"
+        for message in messages[-BEFORE_MESSAGES:]
+    )
+
+
+def response_messages(messages: Sequence[AnyMessage], results: Sequence[StepResult]) -> list[BaseMessage]:
+    """System prompt, as much history as fits, and the message with what the tools found."""
+    history = trim_messages(
+        _history(messages[:-1]),
+        max_tokens=HISTORY_TOKENS,
+        token_counter=count_tokens_approximately,
+        strategy="last",
+        start_on="human",
+    )
+    system = SystemMessage(_RESPOND.read_text("utf-8").strip())
+    findings = [f"FAILED: {result['error']}" if result["error"] else result["summary"] for result in results]
+    return [system, *history, HumanMessage(_asked(messages[-1], findings))]
+
+
+def _history(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
+    """Earlier turns as the model saw them when they were new: what tools found stands in the user's message."""
+    shown: list[BaseMessage] = []
+    for message, following in zip(messages, [*messages[1:], None], strict=True):
+        if isinstance(message, HumanMessage):
+            facts = following.additional_kwargs.get("facts", []) if following else []
+            shown.append(HumanMessage(_asked(message, [_cut(fact, FACT_CHARS) for fact in facts])))
+        else:
+            shown.append(AIMessage(str(message.text)))
+    return shown
+
+
+def _asked(message: AnyMessage, findings: Sequence[str]) -> str:
+    lines = [str(message.text)]
+    if files := message.additional_kwargs.get("files"):
+        lines.append(f"[Attached: {', '.join(files)}]")
+    if findings:
+        found = "\n".join(f"- {finding}" for finding in findings)
+        lines.append(f"Results of the tools that ran for this message:\n{found}")
+    return "\n\n".join(lines)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]} ..."

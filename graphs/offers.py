@@ -1,0 +1,98 @@
+"""What a turn's plan may name, and how names become what tools are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from graphs.plan import Offer, StepResult
+from memory.events import PlannedStep
+from tools.registry import Registry
+from tools.types import MediaKind
+
+#: A longer message is shown to the planner without its middle; a tool can be given all of it by name.
+LONG_MESSAGE = 2_000
+WHOLE_MESSAGE = "@message"
+
+#: How many files of earlier turns a plan may still name.
+REMEMBERED_FILES = 6
+
+#: The words for texts of earlier turns, by the tool that made them.
+TEXT_NAMES = {"transcribe_audio": "@transcript", "translate": "@translation"}
+
+_AS_MEDIA: dict[str, MediaKind] = {
+    "image": "image",
+    "mask": "image",
+    "audio": "audio",
+    "video": "video",
+    "text": "text",
+}
+
+
+def offers_of_turn(
+    message: str, attachments: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The turn's attachments, then what is known from earlier turns; every name once."""
+    offers: dict[str, Offer] = {}
+    for ref in attachments:
+        if kind := _AS_MEDIA.get(ref["kind"]):
+            name = _free_name(ref["name"], offers)
+            offers[name] = Offer(name, kind, ref["id"])
+    for item in known:
+        offers.setdefault(item["name"], Offer(**item))
+    if len(message) > LONG_MESSAGE:
+        offers[WHOLE_MESSAGE] = Offer(WHOLE_MESSAGE, "text", message, earlier=True)
+    return [asdict(offer) for offer in offers.values()]
+
+
+def remember(
+    attachments: Sequence[Mapping[str, Any]],
+    results: Sequence[StepResult],
+    answer: str,
+    known: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """What later turns may name, newest first: files that were attached or made, and the latest texts."""
+    texts: dict[str, Offer] = {"@answer": Offer("@answer", "text", answer, earlier=True)} if answer else {}
+    for result in results:
+        if (name := TEXT_NAMES.get(result["tool"])) and (text := result["fields"].get("text")):
+            texts[name] = Offer(name, "text", text, earlier=True)
+    made = [artifact for result in results for artifact in result["artifacts"]]
+    files = {
+        ref["name"]: Offer(ref["name"], kind, ref["id"], earlier=True)
+        for ref in (*attachments, *made)
+        if (kind := _AS_MEDIA.get(ref["kind"])) in ("image", "audio", "video")
+    }
+    for item in known:
+        (texts if item["kind"] == "text" else files).setdefault(item["name"], Offer(**item))
+    kept = [*list(files.values())[:REMEMBERED_FILES], *texts.values()]
+    return [asdict(offer) for offer in kept]
+
+
+def resolve(
+    step: PlannedStep, offers: Sequence[Offer], results: Mapping[str, StepResult], tools: Registry
+) -> dict[str, Any]:
+    """The step's arguments with every name replaced by an artifact's id or a text."""
+    kinds = tools.get(step.tool).media_parameters
+    values = {offer.name: offer.value for offer in offers}
+    args: dict[str, Any] = {}
+    for name, value in step.args.items():
+        kind = kinds.get(name)
+        if kind and value in results:
+            source = results[value]
+            args[name] = source["fields"][tools.get(source["tool"]).produces[kind]]
+        else:
+            args[name] = values.get(value, value) if kind else value
+    return args
+
+
+def _free_name(name: str, taken: Mapping[str, Offer]) -> str:
+    """``photo.jpg``, ``photo-2.jpg`` ..."""
+    stem, dot, suffix = name.rpartition(".")
+    if not dot:
+        stem, suffix = name, ""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{stem}-{number}{dot}{suffix}"
+    return free

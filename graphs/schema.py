@@ -1,0 +1,72 @@
+"""The JSON schema of the next step, built anew for every decision.
+
+What it admits is right by construction: tools that are on offer and whose inputs are there, attachments that exist,
+earlier results of the right type. Decoding is constrained to it, so no model can leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphs.plan import Offer, candidates
+from memory.events import PlannedStep
+from tools.spec import ToolSpec
+
+ANSWER = "answer"
+"""The pseudo-tool that ends a plan."""
+
+MAX_TEXT = 1_500
+"""Longest text a planner may write out, in characters. Without a bound small models can run on."""
+
+Choices = Mapping[str, Sequence[str]]
+
+
+def next_step_schema(
+    tools: Mapping[str, ToolSpec], offers: Sequence[Offer], steps: Sequence[PlannedStep], choices: Choices
+) -> dict[str, Any]:
+    """Admits ``{"tool": "answer"}`` and every call that can be made now."""
+    calls = (_call_schema(spec, tools, offers, steps, choices) for spec in tools.values())
+    end = _object({"tool": {"const": ANSWER}}, ["tool"])
+    return {"anyOf": [*(schema for schema in calls if schema), end]}
+
+
+def _call_schema(
+    spec: ToolSpec,
+    tools: Mapping[str, ToolSpec],
+    offers: Sequence[Offer],
+    steps: Sequence[PlannedStep],
+    choices: Choices,
+) -> dict[str, Any] | None:
+    """None: an input the tool needs is not there."""
+    properties: dict[str, Any] = {"tool": {"const": spec.name}}
+    required = ["tool"]
+    for name in spec.parameters.model_fields:
+        kind = spec.media_parameters.get(name)
+        one_of = spec.choices(name)
+        if kind:
+            schema = _media_schema(kind, candidates(kind, offers, steps, tools))
+            if schema is None and name in spec.required:
+                return None
+        elif one_of:
+            schema = {"enum": list(choices[one_of.choices])}
+        elif name in spec.required:
+            schema = dict(spec.parameters_schema()["properties"][name])
+        else:
+            schema = None  # an option that has a good default is the user's to set, not the planner's to guess
+        if schema is not None:
+            properties[name] = schema
+            if name in spec.required:
+                required.append(name)
+    return _object(properties, required)
+
+
+def _media_schema(kind: str, names: list[str]) -> dict[str, Any] | None:
+    if kind != "text":
+        return {"enum": names} if names else None
+    written = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+    return {"anyOf": [{"enum": names}, written]} if names else written
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

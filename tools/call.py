@@ -1,0 +1,132 @@
+"""What a tool may touch while it runs: artifacts in and out, engines, progress."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PIL.Image import Image
+
+from engines.audio.read import read_audio, write_wav
+from engines.controller import Lease, LoadProgress, ModelController
+from engines.image.read import read_image
+from engines.media import Limits
+from engines.protocols import Audio, Engine
+from memory.artifact_types import ArtifactRef, Lineage
+from memory.artifacts import ArtifactStore
+from memory.events import EventBody, ModelLoading, Receipt, ToolArtifact, ToolProgress
+
+E = TypeVar("E", bound=Engine)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all calls share."""
+
+    controller: ModelController
+    artifacts: ArtifactStore
+    limits: Limits
+
+
+@dataclass
+class ToolCall:
+    """One call of one tool. Tools get it as their first argument."""
+
+    workshop: Workshop
+    tool: str
+    args: Mapping[str, Any]
+    call_id: str
+    emit: Callable[[EventBody], None]
+    receipts: list[Receipt] = field(default_factory=list)
+    made: list[ArtifactRef] = field(default_factory=list)
+    parents: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def progress(self, fraction: float | None, message: str) -> None:
+        """Report how far the work is. May be called from any thread: it is the engines' `OnProgress`."""
+        body = ToolProgress(call_id=self.call_id, fraction=fraction, message=message)
+        self._loop.call_soon_threadsafe(self.emit, body)
+
+    @asynccontextmanager
+    async def use(self, capability: type[E], model: str | None = None) -> AsyncIterator[Lease[E]]:
+        """Lend an engine; loading is reported, and a receipt is written when the engine is given back."""
+        async with self.workshop.controller.use(capability, model, on_loading=self._report_loading) as lease:
+            started = time.monotonic()
+            yield lease
+            entry = lease.entry
+            self.receipts.append(
+                Receipt(
+                    tool=self.tool,
+                    model=entry.id,
+                    title=entry.title,
+                    licence=entry.licence,
+                    sha256=entry.sha256,
+                    quality=f"{entry.quality.figure} ({entry.quality.where})" if entry.quality else "",
+                    note=entry.note,
+                    seconds=round(time.monotonic() - started, 3),
+                )
+            )
+
+    async def image(self, artifact_id: str) -> Image:
+        """The picture, upright and RGB. Raises NotFoundError or MediaError."""
+        path = await self._source(artifact_id)
+        return await asyncio.to_thread(read_image, path, limits=self.workshop.limits)
+
+    async def audio(self, artifact_id: str) -> Audio:
+        """The sound, mono at 16 kHz. Raises NotFoundError or MediaError."""
+        path = await self._source(artifact_id)
+        return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits)
+
+    async def save_image(self, image: Image, name: str) -> str:
+        """Keep a picture as an artifact (PNG) made by this call, and return its id."""
+        buffer = io.BytesIO()
+        await asyncio.to_thread(image.save, buffer, "PNG")
+        return await self._keep(
+            await self.workshop.artifacts.add_bytes(buffer.getvalue(), name=name, lineage=self._lineage())
+        )
+
+    async def save_audio(self, audio: Audio, name: str) -> str:
+        """Keep a sound as an artifact (16-bit WAV) made by this call, and return its id."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "sound.wav")
+            await asyncio.to_thread(write_wav, audio, path)
+            return await self._keep(await self.workshop.artifacts.add_file(path, name=name, lineage=self._lineage()))
+
+    async def _source(self, artifact_id: str) -> Path:
+        path = await self.workshop.artifacts.path(artifact_id)
+        if artifact_id not in self.parents:
+            self.parents.append(artifact_id)
+        return path
+
+    async def _keep(self, artifact: ArtifactRef) -> str:
+        self.made.append(artifact)
+        self.emit(ToolArtifact(call_id=self.call_id, artifact=artifact))
+        return artifact.id
+
+    def _lineage(self) -> Lineage:
+        return Lineage(
+            tool=self.tool,
+            args=dict(self.args),
+            models=tuple({"id": receipt.model, "sha256": receipt.sha256} for receipt in self.receipts),
+            parents=tuple(self.parents),
+        )
+
+    def _report_loading(self, progress: LoadProgress) -> None:
+        self.emit(
+            ModelLoading(
+                model=progress.model,
+                fraction=progress.fraction,
+                message=progress.message,
+                seconds=progress.seconds,
+                memory_mb=progress.memory_mb,
+            )
+        )

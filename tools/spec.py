@@ -1,0 +1,109 @@
+"""`@tool`: one declaration, from which come the LangChain tool, the plan schema, the REST route and the docs.
+
+@tool(cost=Cost(seconds=0.2))
+async def detect_objects(call: ToolCall, image: ImageRef, threshold: Threshold = 0.4) -> ObjectsFound:
+"Find and count objects and people in a picture."
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from engines.errors import InputError
+from tools.types import Cost, Danger, Media, MediaKind, OneOf, ToolResult
+
+if TYPE_CHECKING:
+    from tools.call import ToolCall
+
+ToolFunction = Callable[..., Awaitable[ToolResult]]
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool as declared. ``parameters`` is a pydantic model made from the function's signature."""
+
+    name: str
+    purpose: str
+    function: ToolFunction
+    parameters: type[BaseModel]
+    result: type[ToolResult]
+    cost: Cost
+    danger: Danger
+
+    @cached_property
+    def media_parameters(self) -> Mapping[str, MediaKind]:
+        """Parameter -> kind of media it takes (text included)."""
+        return _media_fields(self.parameters)
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        return frozenset(name for name, field in self.parameters.model_fields.items() if field.is_required())
+
+    @cached_property
+    def produces(self) -> Mapping[MediaKind, str]:
+        """Kind of media -> the result's field that holds it."""
+        return {kind: name for name, kind in _media_fields(self.result).items()}
+
+    def choices(self, parameter: str) -> OneOf | None:
+        """Where the values of a parameter come from, if an engine names them."""
+        return next(
+            (item for item in self.parameters.model_fields[parameter].metadata if isinstance(item, OneOf)), None
+        )
+
+    def validate(self, args: Mapping[str, Any]) -> BaseModel:
+        """Raises InputError that names the argument that does not fit."""
+        try:
+            return self.parameters.model_validate(dict(args))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"]) or "arguments"
+            known = ", ".join(self.parameters.model_fields)
+            raise InputError(f"{self.name}: {name}: {first['msg']}.", fix=f"Parameters: {known}.") from error
+
+    async def run(self, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+        """Check the arguments and do the work."""
+        checked = self.validate(args)
+        return await self.function(call, **{name: getattr(checked, name) for name in type(checked).model_fields})
+
+    def parameters_schema(self) -> dict[str, Any]:
+        """JSON schema of the parameters, for REST clients and forms."""
+        return self.parameters.model_json_schema()
+
+
+def tool(*, cost: Cost, danger: Danger = Danger.NONE) -> Callable[[ToolFunction], ToolSpec]:
+    """Declare a tool. Its name is the function's, its purpose the docstring's first sentence."""
+
+    def declare(function: ToolFunction) -> ToolSpec:
+        hints = get_type_hints(function, include_extras=True)
+        result = hints.pop("return")
+        parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the ToolCall
+        fields: dict[str, Any] = {
+            parameter.name: (
+                hints[parameter.name],
+                ... if parameter.default is inspect.Parameter.empty else parameter.default,
+            )
+            for parameter in parameters
+        }
+        name = function.__name__
+        model = create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+        purpose = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+        return ToolSpec(name, purpose, function, model, result, cost, danger)
+
+    return declare
+
+
+def _media_fields(model: type[BaseModel]) -> dict[str, MediaKind]:
+    return {name: media.kind for name, field in model.model_fields.items() if (media := _media_of(field))}
+
+
+def _media_of(field: FieldInfo) -> Media | None:
+    """The mark is in the field's metadata, or inside ``ImageRef | None``."""
+    inside = [item for option in get_args(field.annotation) for item in getattr(option, "__metadata__", ())]
+    return next((item for item in (*field.metadata, *inside) if isinstance(item, Media)), None)

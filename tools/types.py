@@ -1,0 +1,65 @@
+"""The types of tool parameters and results, as the planner, the API and the page see them.
+
+In Python a reference is a ``str`` (an artifact's id). What it refers to is said by an annotation, from which the plan
+schema learns which attachments and which earlier results fit where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MediaKind = Literal["image", "audio", "video", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Marks a parameter or a result field that holds media of a kind."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Marks a parameter whose values come from the engine behind the tool, such as its languages or labels."""
+
+    choices: Literal["translation-languages", "object-labels"]
+
+
+ImageRef = Annotated[str, Media("image")]
+AudioRef = Annotated[str, Media("audio")]
+VideoRef = Annotated[str, Media("video")]
+#: Text itself, not a reference; in a plan it may also be an earlier step's text.
+Text = Annotated[str, Media("text"), Field(min_length=1)]
+
+
+class Danger(StrEnum):
+    """What a user may want to be asked about first."""
+
+    NONE = "none"
+    PAID = "paid"
+    CONSENT = "consent"
+    """Concerns another person's voice or likeness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A hint for the planner and the user: seconds of work on two CPU cores, per call."""
+
+    seconds: float
+
+
+class ToolResult(BaseModel):
+    """Base of every result. Fields marked as media can feed later steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shows_text: ClassVar[bool] = False
+    """The text is what the user asked for (a transcript, a translation), so clients show it in full."""
+
+    def summary(self) -> str:
+        """The result in a sentence or two, for the chat model and for people."""
+        raise NotImplementedError  # every result says it in its own words
