@@ -1,0 +1,331 @@
+"""Conversations: threads, their messages, and the runs that answer them. All of one owner's, and of nobody else's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engines.errors import InputError, NotFoundError, SensoriumError
+from memory.database import Database
+from memory.event_log import append_in, to_event
+from memory.events import Event, RunCancelled, RunFailed, RunFinished
+from memory.processes import Process, this_process
+from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow, ThreadRow
+
+RunStatus = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+EndStatus = Literal["finished", "failed", "cancelled", "interrupted"]
+
+#: Statuses of a run that has not ended.
+OPEN: tuple[RunStatus, ...] = ("queued", "running")
+
+_THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TITLE_CHARS = 60
+_INTERRUPTED = RunFailed(
+    code="interrupted",
+    message="The program was stopped while it worked on this.",
+    fix="Send the message again.",
+)
+
+
+class _Info(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ThreadInfo(_Info):
+    """``title`` is the first message, shortened; empty before it."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class MessageInfo(_Info):
+    """``artifacts`` are ids. A later message of a thread has a higher ``id``."""
+
+    id: int
+    thread_id: str
+    run_id: str
+    role: Literal["user", "assistant"]
+    text: str
+    artifacts: tuple[str, ...]
+    created_at: datetime
+
+
+class RunInfo(_Info):
+    """``attachments`` are artifact ids; ``error`` is ``{"code", "message", "fix"}``."""
+
+    id: str
+    thread_id: str
+    status: RunStatus
+    model: str
+    message: str
+    attachments: tuple[str, ...]
+    error: dict[str, Any] | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+async def owners(db: Database) -> list[str]:
+    """Everybody who has a thread, for the chores of a starting server."""
+    async with db.session() as session:
+        return list(await session.scalars(select(ThreadRow.owner).distinct().order_by(ThreadRow.owner)))
+
+
+class Chats:
+    """One owner's conversations. Another owner's threads and runs raise NotFoundError, as if they were not there."""
+
+    def __init__(self, db: Database, owner: str) -> None:
+        if not 0 < len(owner) <= 255:
+            raise InputError("An owner's name has 1 to 255 characters.")
+        self._db = db
+        self._owner = owner
+
+    # ------------------------------------------------------------------------------------------------ threads
+
+    async def create_thread(self, id: str | None = None) -> ThreadInfo:  # noqa: A002 - what callers call it
+        """Begin a conversation. Raises InputError for an id that is taken or is not 1-64 of ``A-Z a-z 0-9 - _``."""
+        row = self._new_thread(id)
+        try:
+            async with self._db.transaction() as session:
+                session.add(row)
+        except IntegrityError as error:
+            raise InputError(f"There is a conversation {row.id!r} already.", fix="Choose another name.") from error
+        return ThreadInfo.model_validate(row)
+
+    async def ensure_thread(self, id: str) -> ThreadInfo:  # noqa: A002 - what callers call it
+        """The conversation of that id, begun now if there is none. Raises InputError like `create_thread`."""
+        row = self._new_thread(id)
+        async with self._db.transaction() as session:
+            await self._db.alone(session, f"thread:{self._owner}:{id}")
+            found = await session.get(ThreadRow, (self._owner, id))
+            if found is None:
+                session.add(row)
+            return ThreadInfo.model_validate(found or row)
+
+    async def threads(self, limit: int = 50, before: str | None = None) -> list[ThreadInfo]:
+        """Conversations, the one used last first. ``before``: go on after the thread of that id."""
+        query = select(ThreadRow).where(ThreadRow.owner == self._owner)
+        async with self._db.session() as session:
+            if before is not None:
+                mark = await self._thread(session, before)
+                query = query.where(tuple_(ThreadRow.updated_at, ThreadRow.id) < (mark.updated_at, mark.id))
+            rows = await session.scalars(query.order_by(ThreadRow.updated_at.desc(), ThreadRow.id.desc()).limit(limit))
+            return [ThreadInfo.model_validate(row) for row in rows]
+
+    async def thread(self, id: str) -> ThreadInfo:  # noqa: A002 - what callers call it
+        async with self._db.session() as session:
+            return ThreadInfo.model_validate(await self._thread(session, id))
+
+    async def messages(self, thread_id: str, limit: int | None = None) -> list[MessageInfo]:
+        """In order; with ``limit``, the newest so many."""
+        query = select(MessageRow).where(MessageRow.owner == self._owner, MessageRow.thread_id == thread_id)
+        async with self._db.session() as session:
+            await self._thread(session, thread_id)
+            rows = await session.scalars(query.order_by(MessageRow.id.desc()).limit(limit))
+            return [MessageInfo.model_validate(row) for row in rows][::-1]
+
+    async def delete_thread(self, id: str) -> tuple[str, ...]:  # noqa: A002 - what callers call it
+        """Delete a conversation with its messages, runs and events; what runs in it must have been cancelled.
+
+        Returns the ids of the artifacts that only this conversation names, for the artifact store to delete.
+        """
+        async with self._db.transaction() as session:
+            await self._thread(session, id)
+            inside = await self._artifacts_named(session, MessageRow.thread_id == id, RunRow.thread_id == id)
+            outside = await self._artifacts_named(session, MessageRow.thread_id != id, RunRow.thread_id != id)
+            await session.execute(delete(ThreadRow).where(ThreadRow.owner == self._owner, ThreadRow.id == id))
+        return tuple(sorted(inside - outside))
+
+    # --------------------------------------------------------------------------------------------------- runs
+
+    async def start_run(self, thread_id: str, message: str, attachments: Sequence[str] = (), *, model: str) -> RunInfo:
+        """Store the user's message and a run that answers it, before anything else is done about it.
+
+        ``attachments`` are ids of this owner's artifacts. Raises NotFoundError for a thread or an artifact that
+        is not there.
+        """
+        process, now, message = this_process(), datetime.now(UTC), storable(message)
+        run = RunRow(
+            id=uuid4().hex,
+            owner=self._owner,
+            thread_id=thread_id,
+            status="running",
+            model=model,
+            message=message,
+            attachments=list(attachments),
+            pid=process.pid,
+            process_started=process.started,
+            created_at=now,
+        )
+        async with self._db.transaction() as session:
+            thread = await self._thread(session, thread_id)
+            thread.updated_at = now
+            thread.title = thread.title or _title(message)
+            await self._check_artifacts(session, attachments)
+            session.add(run)
+            await session.flush()  # the message refers to the run
+            session.add(self._message(run, "user", message, attachments, now))
+        return RunInfo.model_validate(run)
+
+    async def finish_run(
+        self,
+        run_id: str,
+        *,
+        status: EndStatus,
+        answer: str | None = None,
+        artifacts: Sequence[str] = (),
+        error: dict[str, Any] | None = None,
+    ) -> RunInfo:
+        """End a run and store its answer, or what there is of one, as the assistant's message.
+
+        Raises NotFoundError when there is no such run, SensoriumError when it has ended already.
+        """
+        if status not in get_args(EndStatus):
+            raise InputError(f"A run can't end as {status!r}.")
+        async with self._db.transaction() as session:
+            return RunInfo.model_validate(await self._end(session, run_id, status, answer, artifacts, error))
+
+    async def run(self, id: str) -> RunInfo:  # noqa: A002 - what callers call it
+        async with self._db.session() as session:
+            return RunInfo.model_validate(await self._run(session, id))
+
+    async def runs(self, thread_id: str) -> list[RunInfo]:
+        """A conversation's runs, oldest first."""
+        query = select(RunRow).where(RunRow.owner == self._owner, RunRow.thread_id == thread_id)
+        async with self._db.session() as session:
+            await self._thread(session, thread_id)
+            rows = await session.scalars(query.order_by(RunRow.created_at, RunRow.id))
+            return [RunInfo.model_validate(row) for row in rows]
+
+    async def mark_interrupted(self, alive: Collection[str] = ()) -> int:
+        """Mark the runs that a killed process left behind as interrupted, and say how many there were.
+
+        ``alive``: ids of the runs this process works on. Runs of other living processes are left alone. Each gets a
+        last event, so that whoever follows it learns of its end; one that had logged its last event ends as that says.
+        """
+        unended = select(RunRow).where(RunRow.owner == self._owner, RunRow.status.in_(OPEN))
+        here = this_process()
+        count = 0
+        async with self._db.transaction() as session:
+            for run in (await session.scalars(unended.with_for_update())).all():
+                worker = Process(run.pid, run.process_started)
+                if run.id in alive if worker.is_same(here) else worker.is_alive():
+                    continue
+                count += await self._interrupt(session, run.id)
+        return count
+
+    # ------------------------------------------------------------------------------------------------ helpers
+
+    async def _end(
+        self,
+        session: AsyncSession,
+        run_id: str,
+        status: EndStatus,
+        answer: str | None,
+        artifacts: Sequence[str],
+        error: dict[str, Any] | None,
+    ) -> RunRow:
+        now = datetime.now(UTC)
+        # The condition stands in the UPDATE: of two that end a run at the same moment, one does.
+        ended = await session.scalar(
+            update(RunRow)
+            .where(RunRow.id == run_id, RunRow.owner == self._owner, RunRow.status.in_(OPEN))
+            .values(status=status, error=error, finished_at=now)
+            .returning(RunRow.id)
+        )
+        run = await self._run(session, run_id)
+        if ended is None:
+            raise SensoriumError(f"Run {run_id} has ended already: it is {run.status}.")
+        if answer is not None or artifacts:
+            session.add(self._message(run, "assistant", answer or "", artifacts, now))
+            (await self._thread(session, run.thread_id)).updated_at = now
+        return run
+
+    async def _interrupt(self, session: AsyncSession, run_id: str) -> bool:
+        """Whether the run had not ended by its own account."""
+        newest = select(EventRow).where(EventRow.run_id == run_id).order_by(EventRow.seq.desc()).limit(1)
+        last = await session.scalar(newest)
+        body = to_event(last).body if last else None
+        if isinstance(body, RunFinished):
+            made = [artifact.id for artifact in body.artifacts]
+            await self._end(session, run_id, "finished", body.answer, made, None)
+        elif isinstance(body, RunFailed):
+            await self._end(session, run_id, "failed", None, (), body.model_dump(exclude={"type"}))
+        elif isinstance(body, RunCancelled):
+            await self._end(session, run_id, "cancelled", None, (), None)
+        else:
+            seq = last.seq + 1 if last else 0
+            await append_in(session, [Event(run_id=run_id, seq=seq, at=datetime.now(UTC), body=_INTERRUPTED)])
+            await self._end(session, run_id, "interrupted", None, (), _INTERRUPTED.model_dump(exclude={"type"}))
+            return True
+        return False
+
+    def _new_thread(self, chosen: str | None) -> ThreadRow:
+        if chosen is not None and not _THREAD_ID.fullmatch(chosen):
+            raise InputError(
+                f"{chosen[:80]!r} can't name a conversation.",
+                fix="Use 1 to 64 letters, digits, hyphens and underscores.",
+            )
+        now = datetime.now(UTC)
+        return ThreadRow(owner=self._owner, id=chosen or uuid4().hex, title="", created_at=now, updated_at=now)
+
+    def _message(
+        self, run: RunRow, role: Literal["user", "assistant"], text: str, artifacts: Sequence[str], now: datetime
+    ) -> MessageRow:
+        return MessageRow(
+            owner=self._owner,
+            thread_id=run.thread_id,
+            run_id=run.id,
+            role=role,
+            text=storable(text),
+            artifacts=list(artifacts),
+            created_at=now,
+        )
+
+    async def _thread(self, session: AsyncSession, thread_id: str) -> ThreadRow:
+        row = await session.get(ThreadRow, (self._owner, thread_id))
+        if row is None:
+            raise NotFoundError(f"There is no conversation {thread_id[:80]!r}.", fix="Look at the list of them.")
+        return row
+
+    async def _run(self, session: AsyncSession, run_id: str) -> RunRow:
+        row = await session.scalar(select(RunRow).where(RunRow.id == run_id, RunRow.owner == self._owner))
+        if row is None:
+            raise NotFoundError(f"There is no run {run_id[:80]!r}.")
+        return row
+
+    async def _check_artifacts(self, session: AsyncSession, ids: Sequence[str]) -> None:
+        query = select(ArtifactRow.id).where(ArtifactRow.owner == self._owner, ArtifactRow.id.in_(ids))
+        missing = set(ids) - set(await session.scalars(query)) if ids else set()
+        if missing:
+            raise NotFoundError(f"There is no artifact {min(missing)[:80]!r} to attach.", fix="Upload it first.")
+
+    async def _artifacts_named(self, session: AsyncSession, of_messages: Any, of_runs: Any) -> set[str]:
+        """Ids that messages name, and those of what tools made on the way."""
+        messages = select(MessageRow.artifacts).where(MessageRow.owner == self._owner, of_messages)
+        made = (
+            select(EventRow.body)
+            .join(RunRow)
+            .where(RunRow.owner == self._owner, EventRow.type == "tool.artifact", of_runs)
+        )
+        named = {id_ for ids in await session.scalars(messages) for id_ in ids}
+        return named | {body["artifact"]["id"] for body in await session.scalars(made)}
+
+
+def storable(text: str) -> str:
+    """Without what no database stores: NUL, and halves of surrogate pairs (a command line may hold them)."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _title(message: str) -> str:
+    words = " ".join(message.split())
+    return words if len(words) <= _TITLE_CHARS else words[: _TITLE_CHARS - 1].rstrip() + "…"
