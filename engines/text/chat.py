@@ -1,0 +1,143 @@
+"""Every chat model behind one door: embedded ones, Ollama's, and those of OpenAI-compatible servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import SecretStr
+
+from engines.catalog import Catalog, ModelEntry
+from engines.controller import LoadProgress, ModelController
+from engines.errors import NotFoundError, UnavailableError
+from engines.protocols import Chat
+from engines.text.embedded_chat import EmbeddedChat
+from engines.text.home_loop import HomeLoop
+from engines.text.llama_server import LlamaOptions
+from engines.text.remote import Provider
+from engines.text.structured import structured
+
+__all__ = ["ChatDescription", "ChatModels", "EmbeddedChat", "structured"]
+
+#: ``ollama/NAME`` and ``openai/NAME``, and the catalog entry that speaks for the provider's licence.
+PREFIXES: dict[str, tuple[Provider, str]] = {"ollama": ("ollama", "ollama"), "openai": ("openai", "openai-compatible")}
+
+#: Ollama cuts what is longer, and its own default is short.
+OLLAMA_CONTEXT_TOKENS = 8192
+
+
+class ChatDescription(NamedTuple):
+    """What a receipt says of a chat model. ``sha256`` is None for a model on another server."""
+
+    id: str
+    title: str
+    licence: str
+    sha256: str | None
+
+
+class ChatModels:
+    """Gives LangChain chat models by id. All of them take ``bind(lane=, max_tokens=, temperature=, seed=)``."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        controller: ModelController,
+        *,
+        ollama_url: str = "",
+        openai_url: str = "",
+        openai_key: SecretStr | None = None,
+        on_loading: Callable[[LoadProgress], None] | None = None,
+    ) -> None:
+        """``openai_url`` ends in ``/v1`` on most servers. ``on_loading`` hears of every load, on the event loop."""
+        self._catalog = catalog
+        self._controller = controller
+        self._urls: dict[Provider, str] = {"ollama": ollama_url, "openai": openai_url}
+        self._openai_key = openai_key
+        self._on_loading = on_loading
+        self._home = HomeLoop()
+
+    def get(
+        self, model: str | None = None, *, on_loading: Callable[[LoadProgress], None] | None = None
+    ) -> BaseChatModel:
+        """The catalog's default; an entry by its id; ``ollama/NAME``; ``openai/NAME``.
+
+        ``on_loading`` hears of this model's loads instead of the one given to the constructor.
+
+        Raises NotFoundError for an unknown model, UnavailableError when the server's address is not set.
+        """
+        if remote := _remote_name(model):
+            return self._remote(*remote)
+        entry = self._entry(model)
+        return EmbeddedChat(
+            model_id=entry.id,
+            title=entry.title,
+            controller=self._controller,
+            home=self._home,
+            on_loading=on_loading or self._on_loading,
+        )
+
+    def describe(self, model: str | None = None) -> ChatDescription:
+        """What a receipt says of it. Raises NotFoundError."""
+        if remote := _remote_name(model):
+            provider, name = remote
+            entry = self._catalog.get(PREFIXES[provider][1])
+            where = "an Ollama server" if provider == "ollama" else "an OpenAI-compatible server"
+            return ChatDescription(f"{provider}/{name}", f"{name} on {where}", entry.licence, None)
+        entry = self._entry(model)
+        return ChatDescription(entry.id, entry.title, entry.licence, entry.sha256)
+
+    def context_tokens(self, model: str | None = None) -> int | None:
+        """How long prompt and answer together may be; None: only the server knows."""
+        if remote := _remote_name(model):
+            return OLLAMA_CONTEXT_TOKENS if remote[0] == "ollama" else None
+        return LlamaOptions.model_validate(dict(self._entry(model).options)).context_tokens
+
+    def _entry(self, model: str | None) -> ModelEntry:
+        entry = self._catalog.resolve(Chat.capability, model)
+        if entry.remote:
+            raise NotFoundError(
+                f"{entry.id} stands for all models of a server.", fix="Name one, as in ollama/NAME or openai/NAME."
+            )
+        return entry
+
+    def _remote(self, provider: Provider, name: str) -> BaseChatModel:
+        url = self._urls[provider]
+        if not url:
+            raise UnavailableError(
+                f"{provider}/{name}: the address of the server is not set.",
+                fix=f"Set SENSORIUM_{provider.upper()}_URL.",
+            )
+        from engines.text.remote_chat import TIMEOUT, OllamaChat, OpenAIChat
+
+        if provider == "ollama":
+            return OllamaChat(
+                model=name,
+                base_url=url,
+                num_ctx=OLLAMA_CONTEXT_TOKENS,
+                num_predict=512,
+                temperature=0.0,
+                seed=0,
+                client_kwargs={"timeout": TIMEOUT},
+            )
+        return OpenAIChat(
+            model=name,
+            base_url=url,
+            # Without a key of its own the client would send the one in the environment to this server.
+            api_key=self._openai_key or SecretStr("none"),
+            max_completion_tokens=512,
+            temperature=0.0,
+            seed=0,
+            stream_usage=True,
+            timeout=TIMEOUT,
+            max_retries=1,
+        )
+
+
+def _remote_name(model: str | None) -> tuple[Provider, str] | None:
+    prefix, slash, name = (model or "").partition("/")
+    if not slash:
+        return None
+    if prefix not in PREFIXES or not name:
+        raise NotFoundError(f"No model is called {model!r}.", fix="On a server: ollama/NAME or openai/NAME.")
+    return PREFIXES[prefix][0], name
