@@ -1,10 +1,61 @@
-# Two commands matter: `make run` and `make test`. Both do all the set-up on a fresh machine.
+# Two commands matter: `make run` and `make test`. Both do all the set-up on a fresh machine with Python 3.11 to 3.13.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-UVPIP  := $(BIN)/uv pip compile pyproject.toml --extra ui --extra speech --universal --python-version 3.11 \
-          --generate-hashes --no-annotate --no-header --quiet --no-emit-index-url --no-emit-find-links
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-lock:  ## pin every dependency by hash; the files carry no addresses
-	$(UVPIP) --output-file requirements.lock
-	$(UVPIP) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+# Installing from a lock: exact versions, checked by hash, compiled to bytecode so that the first start is quick.
+INSTALL := $(PIP) install --quiet --compile --require-hashes --no-deps --requirement
+COMPILE := $(BIN)/uv pip compile pyproject.toml --extra ui --extra speech --group build --universal --python-version 3.11 \
+           --generate-hashes --no-annotate --no-header --quiet --no-emit-index-url --no-emit-find-links
+
+.PHONY: help run test check format lock models clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(VENV)/.run models  ## install, fetch the embedded models, start the API and the page
+	@exec $(BIN)/sensorium up
+
+test: $(VENV)/.dev  ## install, fetch the embedded models, run every test
+	@$(BIN)/sensorium models pull || echo "Some models could not be fetched: tests that need them are skipped."
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## write the code as the linter wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+models: $(VENV)/.run  ## fetch the embedded models
+	@$(BIN)/sensorium models pull
+
+lock: $(VENV)/bin/python  ## pin every dependency by hash again; the files carry no addresses
+	@test -x $(BIN)/uv || $(PIP) install --quiet uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove the environment; models and conversations stay
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+	    "Python 3.11 to 3.13 is needed; this is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	@echo "Creating the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements.lock pyproject.toml
+	@echo "Installing (a minute or two) ..."
+	@$(INSTALL) requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
+	@echo "Installing (a minute or two) ..."
+	@$(INSTALL) requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run
