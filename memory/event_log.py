@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import NotFoundError, SensoriumError
@@ -23,6 +24,7 @@ class EventLog:
     def __init__(self, db: Database, owner: str | None = None) -> None:
         self._db = db
         self._owner = owner
+        self._newest: dict[str, int] = {}  # of the runs this log writes: saves looking it up for every batch
 
     async def append(self, events: Sequence[Event]) -> None:
         """Store all of them or none. They may belong to several runs; a run's events are in order.
@@ -32,8 +34,26 @@ class EventLog:
         """
         if not events:
             return
-        async with self._db.transaction() as session:
-            await append_in(session, events, owner=self._owner)
+        try:
+            await self._append(events)
+        except IntegrityError:
+            # The run was deleted, or somebody else logs it too: look again, and say which.
+            self._forget(events)
+            await self._append(events)
+
+    async def _append(self, events: Sequence[Event]) -> None:
+        try:
+            async with self._db.transaction() as session:
+                newest = await append_in(session, events, owner=self._owner, known=self._newest)
+        except SensoriumError:
+            self._forget(events)
+            raise
+        self._newest |= newest
+        self._forget([event for event in events if event.is_terminal])
+
+    def _forget(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._newest.pop(event.run_id, None)
 
     async def read(self, run_id: str, after: int = -1, limit: int = 1000) -> list[Event]:
         """Up to ``limit`` events with a ``seq`` above ``after``, in order. Empty: nothing more yet."""
@@ -54,13 +74,21 @@ class EventLog:
         return -1 if last is None else last
 
 
-async def append_in(session: AsyncSession, events: Sequence[Event], *, owner: str | None = None) -> None:
-    """`EventLog.append` as a part of a larger transaction."""
-    newest = select(func.max(EventRow.seq)).where(EventRow.run_id == RunRow.id).correlate(RunRow).scalar_subquery()
-    query = select(RunRow.id, newest).where(RunRow.id.in_({event.run_id for event in events}))
-    if owner is not None:
-        query = query.where(RunRow.owner == owner)
-    last = {run_id: -1 if seq is None else seq for run_id, seq in await session.execute(query.with_for_update())}
+async def append_in(
+    session: AsyncSession, events: Sequence[Event], *, owner: str | None = None, known: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """`EventLog.append` as a part of a larger transaction: run id -> number of its newest event, now and in ``known``.
+
+    What is ``known`` may be out of date: then the insert fails with IntegrityError.
+    """
+    run_ids = {event.run_id for event in events}
+    last = {run_id: seq for run_id, seq in (known or {}).items() if run_id in run_ids}
+    if unknown := run_ids - last.keys():
+        newest = select(func.max(EventRow.seq)).where(EventRow.run_id == RunRow.id).correlate(RunRow).scalar_subquery()
+        query = select(RunRow.id, newest).where(RunRow.id.in_(unknown))
+        if owner is not None:
+            query = query.where(RunRow.owner == owner)
+        last |= {run_id: -1 if seq is None else seq for run_id, seq in await session.execute(query)}
     for event in events:
         if event.run_id not in last:
             raise NotFoundError(f"There is no run {event.run_id} to log events of.")
@@ -82,6 +110,7 @@ async def append_in(session: AsyncSession, events: Sequence[Event], *, owner: st
             for event in events
         ],
     )
+    return last
 
 
 def to_event(row: EventRow) -> Event:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from engines.errors import SensoriumError
 from memory.artifact_types import ArtifactRef, Lineage
+from memory.chats import Chats
 from memory.checkpoints import checkpoint_thread, open_checkpointer
 from memory.database import Database
 from memory.events import PlannedStep, Receipt, Usage
@@ -85,8 +86,6 @@ async def test_it_may_share_the_chat_databases_file_while_both_write(tmp_path: P
     path = tmp_path / "sensorium.db"
     async with open_checkpointer(path) as saver:
         db = await Database.open(f"sqlite:///{path}")
-        from memory.chats import Chats
-
         chats = Chats(db, "ada")
         await asyncio.gather(
             *(graph(saver).ainvoke({"values": []}, config(f"t{number}")) for number in range(20)),

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sqlite3
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from engines.errors import InputError, SensoriumError
+from engines.errors import InputError, MissingExtraError, SensoriumError
 from memory.database import Database
 from memory.tables import SCHEMA_VERSION, MessageRow, ThreadRow
 
@@ -112,6 +114,28 @@ async def test_a_cancelled_writer_leaves_nothing_and_lets_the_next_one_in(db: Da
         assert (await session.scalars(select(ThreadRow.id))).all() == ["next"]
 
 
+async def test_writers_and_readers_cancelled_at_any_moment_leave_the_database_usable(db: Database):
+    chance = random.Random(0)
+
+    async def work(number: int) -> None:
+        async with db.transaction() as session:
+            session.add(thread_row(f"t{number}"))
+        async with db.session() as session:
+            await session.scalars(select(ThreadRow.id))
+
+    async def cancel_soon(number: int) -> None:
+        task = asyncio.create_task(work(number))
+        await asyncio.sleep(chance.random() * 0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    for start in range(0, 60, 6):
+        await asyncio.gather(*(cancel_soon(number) for number in range(start, start + 6)))
+    await work(1000)
+    async with db.session() as session:
+        assert "t1000" in (await session.scalars(select(ThreadRow.id))).all()
+
+
 async def test_readers_do_not_wait_for_a_writer(db: Database):
     async with db.transaction() as writing:
         writing.add(thread_row("work"))
@@ -166,7 +190,8 @@ async def test_a_folder_that_can_not_be_made_is_named_in_the_error(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "postgresql://h:x/"]
+    "url",
+    ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "postgresql://h:x/", "postgresql+no://h"],
 )
 async def test_a_url_that_can_not_be_used_is_refused(url: str):
     with pytest.raises(InputError):
@@ -186,3 +211,9 @@ async def test_two_processes_with_twenty_writers_each_never_find_the_database_lo
         ]
     await db.close()
     assert counts == [1, 200, 400, 600]
+
+
+async def test_a_driver_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(MissingExtraError, match="pip install 'asyncpg'"):
+        await Database.open("postgresql+asyncpg://host/name")

@@ -107,3 +107,21 @@ async def test_an_owners_log_knows_no_runs_of_others(db: Database, run_id: str):
 
 async def test_nothing_to_append_is_no_error(db: Database):
     await EventLog(db).append([])
+
+
+async def test_a_log_that_is_behind_another_writer_is_told_what_comes_next(db: Database, run_id: str):
+    first, second = EventLog(db), EventLog(db)
+    await first.append([make_event(run_id, 0)])
+    await second.append([make_event(run_id, 1)])
+    with pytest.raises(SensoriumError, match="2 comes next"):
+        await first.append([make_event(run_id, 1)])
+    await first.append([make_event(run_id, 2)])
+    assert [event.seq for event in await second.read(run_id)] == [0, 1, 2]
+
+
+async def test_a_run_whose_conversation_was_deleted_meanwhile_takes_no_more_events(db: Database, run_id: str):
+    log = EventLog(db)
+    await log.append([make_event(run_id, 0)])
+    await Chats(db, "ada").delete_thread("work")
+    with pytest.raises(NotFoundError):
+        await log.append([make_event(run_id, 1)])
