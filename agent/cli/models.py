@@ -1,0 +1,290 @@
+"""``sensorium models``: list, fetch, check and remove models, and see which are loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from typing import Any
+
+import click
+
+from agent.settings import Settings, load_settings
+from engines.catalog import Catalog, ModelEntry
+from engines.downloads import OnPullProgress, PullProgress
+from engines.errors import SensoriumError, UnavailableError
+from engines.weights import WeightStore
+
+_PIPE_WIDTH = 200
+"""Columns of a table that is not written to a terminal."""
+
+_PLAIN_SECONDS = 5.0
+"""How often a pull that is not watched on a terminal says how far it is."""
+
+_SERVER_SECONDS = 5.0
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+_ids = click.argument("ids", nargs=-1, metavar="[ID]...")
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, check and remove models."""
+
+
+def _open() -> tuple[Catalog, WeightStore]:
+    settings = load_settings()
+    return Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir)
+
+
+def _missing_packages(extra: str) -> list[str]:
+    """Packages of one of the project's extras that are not installed."""
+    lines = metadata.requires("sensorium") or []
+    names = [re.match(r"[\w.-]+", line) for line in lines if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", line)]
+    return [match[0] for match in names if match and not _is_installed(match[0])]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _state(entry: ModelEntry, store: WeightStore) -> str:
+    """``remote``, ``missing``, ``needs-extra`` or ``ready``."""
+    if entry.remote:
+        return "remote"
+    if not store.is_ready(entry):
+        return "missing"
+    return "needs-extra" if entry.extra and _missing_packages(entry.extra) else "ready"
+
+
+def _size(size: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(size) if size else "-"
+
+
+# ------------------------------------------------------------------------------------------------------- look
+
+
+@models.command("list")
+@_json_option
+def list_models(as_json: bool) -> None:
+    """List every model by what it can do."""
+    catalog, store = _open()
+    if as_json:
+        keys = {"id", "title", "capability", "licence", "memory_mb", "default", "embedded", "extra"}
+        rows = [
+            {**entry.model_dump(mode="json", include=keys), "bytes": entry.bytes, "state": _state(entry, store)}
+            for entry in catalog
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    cells = []
+    for capability in catalog.capabilities:
+        for entry in catalog.of(capability):
+            state = _state(entry, store)
+            shown = f"needs extra: {entry.extra}" if state == "needs-extra" else state
+            name = f"{entry.id} *" if entry.default else entry.id
+            memory = f"{entry.memory_mb} MB" if entry.memory_mb else "-"
+            cells.append((capability, name, _size(entry.bytes), memory, entry.licence, shown))
+    _table(("Capability", "Model", "Size", "RAM", "Licence", "State"), cells)
+    click.echo("* used when no model is named")
+
+
+@models.command()
+@click.argument("model_id", metavar="ID")
+@_json_option
+def show(model_id: str, as_json: bool) -> None:
+    """Show all that is known of a model."""
+    catalog, store = _open()
+    entry = catalog.get(model_id)
+    if as_json:
+        more = {"state": _state(entry, store), "bytes": entry.bytes, "folder": str(store.folder(entry))}
+        click.echo(json.dumps(entry.model_dump(mode="json") | more, indent=2))
+        return
+    for label, value in _facts(entry, store):
+        if value:
+            click.echo(f"{label + ':':<11} {value}")
+
+
+def _facts(entry: ModelEntry, store: WeightStore) -> Iterable[tuple[str, str]]:
+    from engines.sources import describe
+
+    yield "Model", f"{entry.id}: {entry.title}"
+    yield "Capability", entry.capability + (" (default)" if entry.default else "")
+    yield "State", _state(entry, store)
+    yield "Licence", entry.licence
+    yield "Mind", entry.licence_note
+    yield "Extra", entry.extra and f"pip install 'sensorium[{entry.extra}]'"
+    yield "RAM", f"{entry.memory_mb} MB" if entry.memory_mb else ""
+    yield "Languages", ", ".join(entry.languages)
+    yield "Works with", ", ".join(entry.uses)
+    yield "Quality", f"{entry.quality.figure} ({entry.quality.where})" if entry.quality else ""
+    yield "Note", entry.note
+    yield "Folder", str(store.folder(entry)) if entry.files else ""
+    for file in entry.files:
+        yield "File", f"{file.name}, {_size(file.bytes)}, sha256 {file.sha256}"
+    for source in entry.sources:
+        yield "Source", describe(source)
+
+
+@models.command()
+@_json_option
+def ps(as_json: bool) -> None:
+    """Show the models that the running server has loaded."""
+    rows = _ask_server(load_settings(), "/api/models/loaded")
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo("The server has no model loaded.")
+        return
+    cells = [
+        (
+            str(row["model"]),
+            str(row["capability"]),
+            str(row["state"]) + (" (pinned)" if row["pinned"] else ""),
+            str(row["users"]),
+            f"{row['memory_mb']:.0f} MB",
+            f"{row['idle_seconds']:.0f} s",
+        )
+        for row in rows
+    ]
+    _table(("Model", "Capability", "State", "Users", "RAM", "Idle"), cells)
+
+
+def _ask_server(settings: Settings, path: str) -> list[dict[str, Any]]:
+    base = f"http://{settings.host}:{settings.port}"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(base + path, timeout=_SERVER_SECONDS) as answer:
+            rows = json.load(answer)
+    except (urllib.error.HTTPError, ValueError) as error:
+        raise UnavailableError(
+            f"What answers at {base} is not this version's server: {error}.", fix="Restart it: sensorium serve"
+        ) from error
+    except OSError as error:
+        raise UnavailableError(f"No server runs at {base}.", fix="Start one: sensorium serve") from error
+    return list(rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console.print(table)
+
+
+# ----------------------------------------------------------------------------------------------------- change
+
+
+@models.command()
+@_ids
+def pull(ids: tuple[str, ...]) -> None:
+    """Fetch the named models; without a name, all that are embedded. A broken pull goes on where it stopped."""
+    catalog, store = _open()
+    entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.embedded and e.files]
+
+    def one(entry: ModelEntry) -> None:
+        if entry.remote:
+            click.echo(f"{entry.id}: runs on another server, nothing to fetch. {entry.note}")
+            return
+        (_pull_on_terminal if sys.stdout.isatty() else _pull_plainly)(entry, store)
+
+    _each(entries, one)
+
+
+def _pull_on_terminal(entry: ModelEntry, store: WeightStore) -> None:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TextColumn("[dim]{task.fields[note]}")) as bar:
+        task = bar.add_task(entry.id, total=entry.bytes or None, rate="", note="")
+
+        def show_progress(progress: PullProgress) -> None:
+            rate = f"{_size(int(progress.rate))}/s" if progress.rate else ""
+            bar.update(task, total=progress.total or None, completed=progress.done, rate=rate, note=progress.message)
+
+        store.pull(entry, on_progress=show_progress)
+        bar.update(task, total=entry.bytes, completed=entry.bytes, rate="", note="ready")
+
+
+def _pull_plainly(entry: ModelEntry, store: WeightStore) -> None:
+    store.pull(entry, on_progress=_plain_lines())
+    click.echo(f"{entry.id}: ready in {store.folder(entry)}" if entry.files else f"{entry.id}: nothing to fetch")
+
+
+def _plain_lines() -> OnPullProgress:
+    """A line when something new begins, and one every few seconds."""
+    said, at = "", 0.0
+
+    def say(progress: PullProgress) -> None:
+        nonlocal said, at
+        now = time.monotonic()
+        if progress.message != said or now - at >= _PLAIN_SECONDS:
+            far = f"{_size(progress.done)} of {_size(progress.total)}, {_size(int(progress.rate))}/s, "
+            click.echo(f"{progress.model}: {far if progress.done else ''}{progress.message}")
+            said, at = progress.message, now
+
+    return say
+
+
+@models.command()
+@_ids
+def verify(ids: tuple[str, ...]) -> None:
+    """Hash the files of the named models; without a name, of all that are on this disk."""
+    catalog, store = _open()
+    entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.files and store.is_ready(e)]
+    if not entries:
+        click.echo("No model is on this disk.")
+
+    def one(entry: ModelEntry) -> None:
+        store.verify(entry)
+        click.echo(f"{entry.id}: ok" if entry.files else f"{entry.id}: has no files of its own")
+
+    _each(entries, one)
+
+
+@models.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def remove(ids: tuple[str, ...], yes: bool) -> None:
+    """Delete the files of models, and of unfinished pulls."""
+    catalog, store = _open()
+    entries = [catalog.get(model_id) for model_id in ids]
+    if not yes:
+        click.confirm(f"Delete the files of {', '.join(ids)}?", abort=True)
+    for entry in entries:
+        freed = store.remove(entry)
+        if entry.files and store.is_in_place(entry):
+            click.echo(f"{entry.id}: its files in {store.folder(entry)} are used where they lie; left alone")
+        else:
+            click.echo(f"{entry.id}: {_size(freed) if freed else 'nothing'} freed")
+
+
+def _each(entries: Iterable[ModelEntry], work: Callable[[ModelEntry], None]) -> None:
+    """Go on after a failure, so that one model does not hold up the others; the last failure is raised at the end."""
+    failed: SensoriumError | None = None
+    for entry in entries:
+        try:
+            work(entry)
+        except SensoriumError as error:
+            if failed:
+                click.echo(str(failed), err=True)
+            failed = error
+    if failed:
+        raise failed
