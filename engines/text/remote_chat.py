@@ -98,7 +98,8 @@ class OpenAIChat(ChatOpenAI):
     def constrained(self, schema: Mapping[str, Any], **call: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """The model with decoding held to a JSON schema."""
         wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
-        return self.bind(response_format=wanted, **call)
+        # As `response_format` the client would parse the answer too, and raise without it when it was cut off.
+        return self.bind(extra_body={"response_format": wanted}, **call)
 
 
 def _without_lane(call: Mapping[str, Any]) -> dict[str, Any]:

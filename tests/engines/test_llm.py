@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import psutil
 import pytest
+from small_llm import CONTEXT, LIGHT, small_llm, with_options
 
 from engines.catalog import Catalog
 from engines.errors import ContextOverflowError, EngineError, InputError
@@ -20,13 +21,9 @@ from engines.progress import Cancelled, CancelToken
 from engines.protocols import ChatReply, ChatRequest, ChatTurn
 from engines.text.llm import LlamaCpp
 
-LIGHT = "qwen2.5-coder-0.5b"
-CONTEXT = 1024
 
-
-def context(folder: Path, **options: int) -> LoadContext:
-    entry = Catalog.load().get(LIGHT).model_copy(update={"options": {"context_tokens": CONTEXT, **options}})
-    return LoadContext(entry=entry, folder=folder)
+def damaged(folder: Path, **options: int) -> LoadContext:
+    return LoadContext(entry=with_options(Catalog.load().get(LIGHT), **options), folder=folder)
 
 
 def user(text: str, **more: object) -> ChatRequest:
@@ -35,7 +32,7 @@ def user(text: str, **more: object) -> ChatRequest:
 
 @pytest.fixture(scope="module")
 def llm(weights: Callable[[str], Path]) -> Iterator[LlamaCpp]:
-    engine = LlamaCpp(context(weights(LIGHT)))
+    engine = LlamaCpp(small_llm(weights))
     yield engine
     engine.close()
 
@@ -129,7 +126,7 @@ class TestContext:
         assert llm.context_tokens == CONTEXT
         fits = "a " * (CONTEXT - 60)
         assert llm.complete(user(fits, max_tokens=1, lane=lane)).prompt_tokens > CONTEXT - 100
-        with pytest.raises(ContextOverflowError, match=rf"is 1\d+ tokens long; {LIGHT} takes {CONTEXT}"):
+        with pytest.raises(ContextOverflowError, match=rf"is 1\d+ tokens long; qwen.* takes {CONTEXT}"):
             llm.complete(user("a " * (CONTEXT + 1), lane=lane))
 
     def test_the_answer_ends_where_the_context_does(self, llm: LlamaCpp) -> None:
@@ -179,7 +176,7 @@ class TestCancellation:
         assert llm.complete(user("hi", max_tokens=1)).text  # the slot is free again
 
     def test_stops_while_it_reads_a_long_prompt(self, weights: Callable[[str], Path]) -> None:
-        engine = LlamaCpp(context(weights(LIGHT), batch_tokens=32))
+        engine = LlamaCpp(small_llm(weights, batch_tokens=32))
         seen: list[bool] = []
 
         class SetAtSecondLook(CancelToken):
@@ -247,7 +244,7 @@ class TestCancellation:
 class TestLifetime:
     def test_gives_its_memory_back_and_then_says_so(self, weights: Callable[[str], Path]) -> None:
         process = psutil.Process()
-        engine = LlamaCpp(context(weights(LIGHT)))
+        engine = LlamaCpp(small_llm(weights))
         engine.complete(user("hi", max_tokens=1))
         loaded = process.memory_info().rss
         engine.close()
@@ -256,7 +253,7 @@ class TestLifetime:
             engine.complete(user("hi"))
 
     def test_closing_stops_what_is_under_way(self, weights: Callable[[str], Path]) -> None:
-        engine = LlamaCpp(context(weights(LIGHT)))
+        engine = LlamaCpp(small_llm(weights))
         problems: list[BaseException] = []
         started = threading.Event()
 
@@ -278,7 +275,7 @@ class TestLifetime:
 import sys, psutil
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_llm import *
-engine = LlamaCpp(context(Path({str(weights(LIGHT))!r})))
+engine = LlamaCpp(small_llm(lambda _: Path({str(small_llm(weights).folder)!r})))
 engine.complete(user("hi", max_tokens=2))
 assert psutil.Process().net_connections("inet") == []
 engine.close()
@@ -287,7 +284,7 @@ engine.close()
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_works_beside_another_model(self, llm: LlamaCpp, weights: Callable[[str], Path]) -> None:
-        other = LlamaCpp(context(weights(LIGHT)))
+        other = LlamaCpp(small_llm(weights))
         assert other.complete(user("hi", max_tokens=1)).text
         other.close()
         assert llm.complete(user("hi", max_tokens=1)).text
@@ -298,23 +295,23 @@ class TestDamagedWeights:
     def test_garbage_is_an_error_and_not_a_crash(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "model.gguf").write_bytes(content)
         with pytest.raises(EngineError, match=r"can't be loaded.*Fetch them again: sensorium models pull"):
-            LlamaCpp(context(tmp_path))
+            LlamaCpp(damaged(tmp_path))
 
     @pytest.mark.models
     @pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
     def test_a_truncated_file_is_an_error_and_not_a_crash(
         self, tmp_path: Path, weights: Callable[[str], Path], share: float
     ) -> None:
-        [whole] = weights(LIGHT).glob("*.gguf")
+        [whole] = small_llm(weights).folder.glob("*.gguf")
         with whole.open("rb") as file:
             (tmp_path / "model.gguf").write_bytes(file.read(int(whole.stat().st_size * share)))
         with pytest.raises(EngineError, match="can't be loaded"):
-            LlamaCpp(context(tmp_path))
+            LlamaCpp(damaged(tmp_path))
 
     def test_a_folder_without_one_gguf_says_what_is_there(self, tmp_path: Path) -> None:
         with pytest.raises(EngineError, match=r"must hold one \.gguf file; it holds 0\."):
-            LlamaCpp(context(tmp_path))
+            LlamaCpp(damaged(tmp_path))
 
     def test_options_that_make_no_sense_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="options"):
-            LlamaCpp(context(tmp_path, context_tokens=3))
+            LlamaCpp(damaged(tmp_path, context_tokens=3))

@@ -1,0 +1,102 @@
+"""A stand-in for an Ollama server: /api/tags and /api/chat over the embedded model. It is not Ollama."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from engines.errors import SensoriumError
+from engines.protocols import Chat, ChatReply, ChatRequest, ChatTurn
+
+MODEL = "stand-in:latest"
+
+
+@contextmanager
+def serve(engine: Chat) -> Iterator[str]:
+    """The server's address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(engine))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _handler(engine: Chat) -> type[BaseHTTPRequestHandler]:  # noqa: C901 # a class in a function
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._json(200, {"models": [{"name": MODEL, "model": MODEL}]})
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if asked["model"] != MODEL:
+                self._json(404, {"error": f"model {asked['model']!r} not found"})
+                return
+            try:
+                reply = engine.complete(_request(asked), on_token=lambda piece: self._line(_message(piece)))
+            except SensoriumError as error:
+                self._json(error.http_status, {"error": str(error).replace("tokens long", "tokens: context length")})
+            except OSError:
+                return  # the client went away
+            else:
+                self._line(_message("") | _done(reply))
+
+        def log_message(self, *_: Any) -> None: ...
+
+        _begun = False
+
+        def _line(self, row: dict[str, Any]) -> None:
+            if not self._begun:
+                self._begun = True
+                self.send_response(200)
+                self.send_header("content-type", "application/x-ndjson")
+                self.end_headers()
+            self.wfile.write(json.dumps(row).encode() + b"\n")
+            self.wfile.flush()
+
+        def _json(self, status: int, body: dict[str, Any]) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+def _request(asked: dict[str, Any]) -> ChatRequest:
+    options = asked.get("options", {})
+    return ChatRequest(
+        messages=[ChatTurn(turn["role"], turn["content"]) for turn in asked["messages"]],
+        max_tokens=options["num_predict"],
+        temperature=options["temperature"],
+        seed=options["seed"],
+        stop=options.get("stop", ()),
+        json_schema=asked.get("format"),
+    )
+
+
+def _message(text: str) -> dict[str, Any]:
+    return {
+        "model": MODEL,
+        "created_at": "2026-01-01T00:00:00Z",
+        "message": {"role": "assistant", "content": text},
+        "done": False,
+    }
+
+
+def _done(reply: ChatReply) -> dict[str, Any]:
+    return {
+        "done": True,
+        "done_reason": reply.finish_reason,
+        "prompt_eval_count": reply.prompt_tokens,
+        "eval_count": reply.completion_tokens,
+    }
