@@ -109,11 +109,7 @@ def _fetch_from_hub(source: HubSource, job: Job) -> None:
         command = [*_PYTHON, str(_HUB_CLIENT), "get", source.repo, source.revision, path, str(job.work)]
         run_client(
             [*command, str(file.bytes), file.sha256],
-            env={
-                "HF_HUB_DISABLE_TELEMETRY": "1",
-                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "HF_HUB_DISABLE_XET": "1",  # it keeps a second copy, and can't go on with a part
-            },
+            env={"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
             on_tick=lambda: job.meter.count("hub", arrived + folder_bytes(job.work)),
             cancel=stop,
         )

