@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 
 from agent.runs import LiveRun
 from engines.errors import InputError, SensoriumError
-from engines.text.chat import ChatModelInfo, ChatModels
+from engines.text.chat import ChatDescription, ChatModels
 from graphs.orchestrator import Graph
 from graphs.plan import Offer, Plan, StepResult
 from graphs.planner import Planner, Request
@@ -23,6 +23,7 @@ from graphs.state import TurnContext, new_turn
 from memory.artifact_types import ArtifactRef
 from memory.artifacts import ArtifactStore
 from memory.chats import Chats, EndStatus, RunInfo
+from memory.checkpoints import checkpoint_thread
 from memory.event_log import EventLog
 from memory.events import (
     Event,
@@ -56,6 +57,7 @@ class Parts:
     tools: Registry
     graph: Graph
     max_message_chars: int
+    default_model: str | None = None
 
 
 class Agent:
@@ -83,7 +85,7 @@ class Agent:
         parts = self._parts
         self._check_message(message, bool(attachments))
         refs = [await parts.artifacts.get(artifact_id) for artifact_id in dict.fromkeys(attachments)]
-        chosen = parts.chat_models.resolve(model)
+        chosen = parts.chat_models.describe(model or parts.default_model).id
         thread = await (parts.chats.ensure_thread(thread_id) if thread_id else parts.chats.create_thread())
         info = await parts.chats.start_run(thread.id, message, [ref.id for ref in refs], model=chosen)
         live = LiveRun(info.id, thread.id, parts.log)
@@ -125,13 +127,15 @@ class Agent:
         if live is None or live.task is None:
             return False
         live.task.cancel()
-        await live.close()
+        await asyncio.wait([live.task])
         return True
 
     async def plan(self, message: str, offers: Sequence[Offer] = (), *, model: str | None = None) -> Plan:
         """The plan for a message, without running or storing anything. ``offers`` need not exist as files."""
         self._check_message(message, bool(offers))
-        plan, _ = await self._parts.planner.plan(Request(message, offers), self._parts.chat_models.get(model))
+        plan, _ = await self._parts.planner.plan(
+            Request(message, offers), self._parts.chat_models.get(model or self._parts.default_model)
+        )
         return plan
 
     async def close(self) -> None:
@@ -167,7 +171,6 @@ class Agent:
             broken = RunFailed(code="internal", message="Something broke inside.", fix="The log says what; report it.")
             await self._fail(live, broken)
         finally:
-            await live.close()
             self._live.pop(info.id, None)
 
     async def _work(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> dict[str, Any]:
@@ -185,7 +188,7 @@ class Agent:
             ),
         )
         context = TurnContext(chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit)
-        config: RunnableConfig = {"configurable": {"thread_id": f"{parts.owner}/{live.thread_id}"}}
+        config: RunnableConfig = {"configurable": {"thread_id": checkpoint_thread(parts.owner, live.thread_id)}}
         state: dict[str, Any] = await parts.graph.ainvoke(
             new_turn(info.id, info.message, refs), config, context=context, durability="sync"
         )
@@ -220,17 +223,15 @@ class Agent:
         artifacts: Sequence[str] = (),
         error: dict[str, Any] | None = None,
     ) -> None:
-        """Store the end first, then tell it: who hears of it finds it stored."""
-        try:
-            await self._parts.chats.finish_run(
+        await live.end(
+            body,
+            lambda: self._parts.chats.finish_run(
                 live.run_id, status=status, answer=answer, artifacts=artifacts, error=error
-            )
-        except (SensoriumError, OSError) as problem:  # a full disk, or a conversation deleted meanwhile
-            logger.warning("run %s: its end was not stored: %s", live.run_id, problem)
-        live.emit(body)
+            ),
+        )
 
 
-def _chat_receipt(model: ChatModelInfo) -> Receipt:
+def _chat_receipt(model: ChatDescription) -> Receipt:
     return Receipt(tool="chat", model=model.id, title=model.title, licence=model.licence, sha256=model.sha256)
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from agent.agent import Agent, Parts
 from agent.settings import Settings, load_settings
@@ -78,15 +77,14 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             database,
             settings.home / "artifacts",
             OWNER,
-            probe=partial(probe, limits=limits),
+            probe=lambda path, name: probe(path, limits=limits, name=name),
             max_bytes=limits.max_bytes,
         )
         chat_models = ChatModels(
             catalog,
             controller,
-            default=settings.model,
             ollama_url=settings.ollama_url,
-            openai_url=settings.openai_url,
+            openai_url=settings.openai_url or "",
             openai_key=settings.openai_key,
         )
         workshop = Workshop(controller, artifacts, limits)
@@ -102,6 +100,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
                 tools=tools,
                 graph=build_graph(checkpointer),
                 max_message_chars=settings.max_message_chars,
+                default_model=settings.model,
             )
         )
         stack.push_async_callback(agent.close)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
-from engines.errors import SensoriumError
 from memory.event_log import EventLog
-from memory.events import TERMINAL, Event, EventBody, MessageDelta
+from memory.events import Event, EventBody, MessageDelta
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +26,10 @@ class LiveRun:
         self.task: asyncio.Task[None] | None = None
         self._log = log
         self._events: list[Event] = []
-        self._written = 0
+        self._logged = 0
+        self._published = 0
         self._changed = asyncio.Condition()
+        self._writing = asyncio.Lock()
         self._dirty = asyncio.Event()
         self._writer = asyncio.create_task(self._write())
 
@@ -50,34 +50,50 @@ class LiveRun:
         position = after + 1
         while True:
             async with self._changed:
-                while self._written <= position and not self._ended:
+                while self._published <= position and not self._ended:
                     await self._changed.wait()
-                ready = self._events[position : self._written]
+                ready = self._events[position : self._published]
             for event in ready:
                 yield event
             position += len(ready)
-            if self._ended and position >= self._written:
+            if self._ended and position >= self._published:
                 return
 
-    async def close(self) -> None:
-        """Wait until the last event is written. An event that ends the run must have been emitted."""
-        with suppress(asyncio.CancelledError):
-            await self._writer
+    async def end(self, body: EventBody, store: Callable[[], Awaitable[object]]) -> None:
+        """Log the last event, then ``store`` the run's end, then tell followers: who hears of it finds it stored, and
+        a crash in between leaves the log to complete the store from.
+        """
+        async with self._writing:
+            self.emit(body)
+            await self._log_pending()
+            try:
+                await store()
+            except Exception as problem:  # a full disk, a conversation deleted meanwhile: the end is told all the same
+                logger.warning("run %s: its end was not stored: %s", self.run_id, problem)
+            await self._publish()
+        await self._writer
 
     @property
     def _ended(self) -> bool:
-        return self._written > 0 and self._events[self._written - 1].type in TERMINAL
+        return self._published > 0 and self._events[self._published - 1].is_terminal
 
     async def _write(self) -> None:
         while not self._ended:
             await self._dirty.wait()
             self._dirty.clear()
-            batch = self._events[self._written :]
-            try:
-                await self._log.append(batch)
-            except (SensoriumError, OSError) as error:
-                # A full disk must not take the answer from the user who is looking at it.
-                logger.warning("run %s: %d events were not logged: %s", self.run_id, len(batch), error)
-            async with self._changed:
-                self._written += len(batch)
-                self._changed.notify_all()
+            async with self._writing:
+                await self._log_pending()
+                await self._publish()
+
+    async def _log_pending(self) -> None:
+        batch = self._events[self._logged :]
+        try:
+            await self._log.append(batch)
+        except Exception as error:  # a full disk must not take the answer from the user who is looking at it
+            logger.warning("run %s: %d events were not logged: %s", self.run_id, len(batch), error)
+        self._logged += len(batch)
+
+    async def _publish(self) -> None:
+        async with self._changed:
+            self._published = self._logged
+            self._changed.notify_all()

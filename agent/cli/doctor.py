@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -17,7 +18,7 @@ import click
 from agent.settings import Settings, config_file, load_settings
 from engines.catalog import Catalog, ModelEntry
 from engines.errors import SensoriumError
-from engines.text.remote import list_models
+from engines.text.remote import Provider, list_models
 from engines.weights import WeightStore
 
 State = Literal["ok", "missing", "optional"]
@@ -114,12 +115,12 @@ def _model(entry: ModelEntry, weights: WeightStore) -> Finding:
 
 def _servers(settings: Settings) -> Iterator[Finding]:
     """Other servers are optional: what the embedded models do needs none."""
-    addresses = {"Ollama": ("ollama", settings.ollama_url)}
+    addresses: dict[str, tuple[Provider, str]] = {"Ollama": ("ollama", settings.ollama_url)}
     if settings.openai_url:
         addresses["OpenAI-compatible server"] = ("openai", settings.openai_url)
     for about, (provider, url) in addresses.items():
         try:
-            names = list_models(provider, url)
+            names = asyncio.run(list_models(provider, url))
         except SensoriumError as error:
             yield Finding(about, "optional", error.message, error.fix)
         else:
