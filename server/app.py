@@ -1,0 +1,43 @@
+"""The server: `create_app` builds it; ``uvicorn --factory server.app:create_app`` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from agent.app import App, open_app
+from server import problems
+from server.local_only import LocalOnly
+from server.routes import artifacts, catalog, health, runs, threads
+
+#: Opens the application and closes it again: `agent.app.open_app`, or a test's own.
+OpenApp = Callable[[], AbstractAsyncContextManager[App]]
+
+DESCRIPTION = """
+Talk to the agent and follow what it does. A **run** answers one message of a **thread**; it works on whether or not
+anybody watches, and its **events** can be read from any point, live (server-sent events) or page by page.
+Media are **artifacts**: upload them, then name their ids. Errors are RFC 9457 problems: `detail` says what was wrong,
+`fix` what to do about it.
+"""
+
+
+def create_app(open_app: OpenApp = open_app) -> FastAPI:
+    """The ASGI application. Nothing is opened before it starts up."""
+
+    @asynccontextmanager
+    async def lifespan(server: FastAPI) -> AsyncIterator[None]:
+        async with open_app() as opened:
+            server.state.app = opened
+            yield
+
+    server = FastAPI(
+        title="Sensorium", version=version("sensorium"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    server.add_middleware(LocalOnly)
+    problems.install(server)
+    for routes in (threads, runs, artifacts, catalog, health):
+        server.include_router(routes.router, prefix="/api", responses=problems.RESPONSES)
+    return server

@@ -1,0 +1,91 @@
+"""What is there: models and tools."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from engines.catalog import ModelEntry, Quality
+from server.opened import Opened
+
+router = APIRouter(tags=["models and tools"])
+
+
+class Model(BaseModel):
+    """A model of the catalog. ``bytes`` on the disk, ``memory_mb`` when it works (1 MB is 1,000,000 bytes)."""
+
+    id: str
+    title: str
+    capability: str
+    licence: str
+    licence_note: str
+    default: bool
+    embedded: bool
+    remote: bool
+    languages: tuple[str, ...]
+    bytes: int
+    memory_mb: int
+    sha256: str | None
+    quality: Quality | None
+    note: str
+    ready: bool = Field(description="Its files are on this machine.")
+    fix: str = Field(description="How to get it, where it is not ready.")
+
+
+class ModelList(BaseModel):
+    models: list[Model]
+
+
+class LoadedModel(BaseModel):
+    """A model that is in memory or on its way there."""
+
+    model: str
+    capability: str
+    state: Literal["loading", "idle", "in use"]
+    users: int
+    memory_mb: float
+    measured: bool
+    pinned: bool
+    idle_seconds: float
+
+
+class LoadedModelList(BaseModel):
+    models: list[LoadedModel]
+
+
+class Tool(BaseModel):
+    name: str
+    purpose: str
+    parameters: dict[str, Any] = Field(description="JSON schema.")
+
+
+class ToolList(BaseModel):
+    tools: list[Tool]
+
+
+@router.get("/models", summary="List the models and say which are ready")
+async def models(app: Opened) -> ModelList:
+    ready = await asyncio.to_thread(lambda: {entry.id: app.weights.is_ready(entry) for entry in app.catalog})
+    return ModelList(models=[_model(entry, ready=ready[entry.id]) for entry in app.catalog])
+
+
+@router.get("/models/loaded", summary="List the models that are in memory")
+async def loaded(app: Opened) -> LoadedModelList:
+    return LoadedModelList(models=[LoadedModel(**asdict(status)) for status in app.controller.status()])
+
+
+@router.get("/tools", summary="List the tools with their parameters")
+async def tools(app: Opened) -> ToolList:
+    return ToolList(tools=[Tool(name=t.name, purpose=t.purpose, parameters=t.parameters_schema()) for t in app.tools])
+
+
+def _model(entry: ModelEntry, *, ready: bool) -> Model:
+    return Model(
+        **{name: getattr(entry, name) for name in Model.model_fields if name not in {"ready", "fix"}},
+        ready=ready,
+        fix="" if ready else f"sensorium models pull {entry.id}",
+    )

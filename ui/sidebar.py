@@ -1,0 +1,100 @@
+"""The sidebar: conversations, the chat model, the last answer's receipts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import notice, receipts
+from ui.client import ApiError, Client, Json
+from ui.conversation import past_view
+from ui.words import literal, since
+
+AUTOMATIC = "auto"
+
+
+def show(client: Client, thread: Json | None) -> str | None:
+    """Returns the chat model to use; None: the server's choice."""
+    with st.sidebar:
+        st.markdown("### :primary[:material/graphic_eq:] Sensorium")
+        st.button(
+            "New conversation", key="new", icon=":material/edit_square:", width="stretch", on_click=_open, args=(None,)
+        )
+        model = _model(client)
+        st.caption("Conversations")
+        _conversations(client, thread["id"] if thread else None)
+        if thread:
+            _last_receipts(client, thread)
+    return model
+
+
+def _model(client: Client) -> str | None:
+    models = [model for model in client.models() if model["capability"] == "chat"]
+    titles = {AUTOMATIC: "Automatic"} | {model["id"]: model["title"] for model in models if model["ready"]}
+    chosen = st.selectbox(
+        "Chat model",
+        list(titles),
+        format_func=lambda name: titles.get(name, name),
+        key="model",
+        accept_new_options=True,
+        help="Models that are on this machine. A model of an Ollama server can be typed: ollama/NAME.",
+    )
+    if not any(model["ready"] for model in models):
+        st.caption(":orange[:material/warning: No chat model is here yet.] Fetch one: `sensorium models pull`")
+    return None if chosen in {None, AUTOMATIC} else str(chosen)
+
+
+def _conversations(client: Client, open_id: str | None) -> None:
+    threads = client.threads()
+    if not threads:
+        st.caption(":gray[None yet]")
+    for thread in threads:
+        is_open = thread["id"] == open_id
+        key = f"row-open-{thread['id']}" if is_open else f"row-{thread['id']}"
+        with st.container(horizontal=True, vertical_alignment="center", gap=None, wrap=False, key=key):
+            st.button(
+                literal(thread["title"]) or "New conversation",
+                key=f"thread-{thread['id']}",
+                type="tertiary",
+                width="stretch",
+                help=since(thread["updated_at"]),
+                on_click=_open,
+                args=(thread["id"],),
+            )
+            chosen = st.menu_button(
+                ":material/more_horiz:", ["Delete"], key=f"menu-{thread['id']}", type="tertiary", help="More"
+            )
+        if chosen == "Delete":
+            _confirm_deletion(client, thread, is_open=is_open)
+
+
+@st.dialog("Delete this conversation?")
+def _confirm_deletion(client: Client, thread: Json, *, is_open: bool) -> None:
+    st.text(thread["title"] or "New conversation")
+    st.caption("Its messages and the media that nothing else uses are deleted from this machine.")
+    if st.button("Delete", key="really-delete", type="primary", icon=":material/delete:"):
+        try:
+            client.delete_thread(thread["id"])
+        except ApiError as error:
+            notice.error(error.message, error.fix)
+            return
+        if is_open:
+            _open(None)
+        st.rerun()
+
+
+def _last_receipts(client: Client, thread: Json) -> None:
+    finished = [run for run in thread["runs"] if run["status"] == "finished"]
+    if not finished:
+        return
+    view = past_view(client, finished[-1]["id"])
+    if view.receipts:
+        with st.expander("Last answer's receipts", icon=":material/receipt_long:"):
+            for receipt in view.receipts:
+                receipts.show(receipt)
+
+
+def _open(thread_id: str | None) -> None:
+    if thread_id:
+        st.query_params["thread"] = thread_id
+    else:
+        st.query_params.clear()

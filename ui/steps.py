@@ -1,0 +1,83 @@
+"""The plan and how far it has come."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.live import RunView, Step, nice_name
+from ui.words import arguments, duration, literal, one_line
+
+ICONS = {
+    "waiting": ":gray[:material/radio_button_unchecked:]",
+    "running": ":primary[:material/pending:]",
+    "done": ":green[:material/check_circle:]",
+    "failed": ":red[:material/error:]",
+    "skipped": ":gray[:material/do_not_disturb_on:]",
+}
+
+BREAK = "  \n"
+"""A line break in markdown."""
+
+
+class Board:
+    """What happens now, painted over and over in the same place.
+
+    It is two elements whatever they show: Streamlit leaves what a longer painting had at its end until the script is
+    over.
+    """
+
+    def __init__(self) -> None:
+        self._lines = st.empty()
+        self._bar = st.empty()
+
+    def paint(self, view: RunView) -> None:
+        self._lines.markdown(described(view) or ":gray[Reading the message and choosing the tools ...]")
+        progress = _progress(view)
+        if progress:
+            fraction, text = progress
+            self._bar.progress(min(1.0, max(0.0, fraction)), text or None)
+        else:
+            self._bar.empty()
+
+
+def show_done(view: RunView) -> None:
+    """The steps of a run that is over, folded away."""
+    if not view.steps and not view.notes:
+        return
+    failed = sum(step.state == "failed" for step in view.steps)
+    label = " → ".join(nice_name(step.tool) for step in view.steps) or "Notes"
+    if failed:
+        label += f" · {failed} failed"
+    with st.expander(label, icon=":material/warning:" if failed else ":material/checklist:", type="compact"):
+        lines = described(view)
+        st.markdown(lines + f"{BREAK}:gray[Planned in {duration(view.plan_seconds)}]" if view.plan_seconds else lines)
+
+
+def described(view: RunView) -> str:
+    """Each step and each note as a line of markdown."""
+    names = {artifact["id"]: artifact["name"] for artifact in (*view.attachments, *view.artifacts)}
+    lines = [_line(step, names) for step in view.steps]
+    lines += [f":gray[:material/info: {literal(one_line(note))}]" for note in view.notes]
+    return BREAK.join(lines)
+
+
+def _progress(view: RunView) -> tuple[float, str] | None:
+    """The one bar: a model that loads, or else the first step that says how far it is. Fraction in 0..1 and a text."""
+    for loading in view.loading.values():
+        if not loading.is_done:
+            return loading.fraction or 0.0, literal(f"Loading {loading.model}: {loading.message}".rstrip(": "))
+    for step in view.steps:
+        if step.state == "running" and step.fraction is not None:
+            return step.fraction, literal(f"{nice_name(step.tool)}: {step.message}".rstrip(": "))
+    return None
+
+
+def _line(step: Step, names: dict[str, str]) -> str:
+    parts = [f"{ICONS[step.state]} **{literal(nice_name(step.tool))}**"]
+    if step.message and step.state in {"done", "failed"}:
+        parts.append(literal(one_line(step.message)))
+    elif step.args:
+        parts.append(f":gray[{literal(one_line(arguments(step.args, names)))}]")
+    if step.seconds is not None:
+        parts.append(f":gray[{duration(step.seconds)}]")
+    return " · ".join(parts)
