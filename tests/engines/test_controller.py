@@ -232,6 +232,20 @@ async def test_a_load_nobody_waits_for_ends_and_is_kept_idle(make: Make, machine
     await until(lambda: states(controller) == {"a": "idle"})
 
 
+async def test_a_load_nobody_waits_for_is_not_begun(make: Make, machine: Machine) -> None:
+    gate = Gate()
+    machine.before_build = gate.wait
+    controller = make(model("a"), model("b", "see"))
+    first, second = asyncio.create_task(touch(controller)), asyncio.create_task(touch(controller, See))
+    await gate.has_begun()
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    gate.open.set()
+    assert await first == "a"
+    await until(lambda: states(controller) == {"a": "idle"})
+    assert machine.loads("b") == 0
+
+
 async def test_a_load_that_was_given_up_is_begun_again_for_who_came_meanwhile(make: Make, machine: Machine) -> None:
     gate = Gate()
 
@@ -413,6 +427,23 @@ async def test_the_least_recently_used_goes_first(make: Make, machine: Machine) 
     for name in ("a", "b", "a", "c"):
         await touch(controller, Speak, name)
     assert machine.loaded == ["a", "c"]
+
+
+async def test_who_has_to_go_is_gone_before_the_next_is_loaded_and_measured(make: Make, machine: Machine) -> None:
+    loaded_then: list[str] = []
+    machine.before_build = lambda context: loaded_then.extend(machine.loaded)
+    controller = make(model("a", mb=600), model("b", "see", mb=700, estimate=600))
+    await touch(controller)
+    await touch(controller, See)
+    assert loaded_then == []
+    assert [(s.model, s.memory_mb, s.measured) for s in controller.status()] == [("b", 700.0, True)]
+
+
+async def test_who_turns_out_larger_than_it_says_pushes_idle_ones_out_while_in_use(make: Make) -> None:
+    controller = make(model("a", mb=600), model("b", "see", mb=600, estimate=100))
+    await touch(controller)
+    async with controller.use(See):
+        assert states(controller) == {"b": "in use"}
 
 
 async def test_what_is_pinned_stays(make: Make, machine: Machine) -> None:

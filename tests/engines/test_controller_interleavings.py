@@ -76,8 +76,10 @@ class User:
     async def live(self) -> None:
         async with self.controller.use(CAPABILITY[self.entry.capability], self.entry.id) as lease:
             self.lease = lease
-            await self.go.wait()
-            self.lease = None
+            try:
+                await self.go.wait()
+            finally:
+                self.lease = None
 
     @property
     def holds(self) -> bool:
@@ -163,11 +165,13 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: any(pool.jobs for pool in self.pools))
-    @rule(which=st.integers(0, 20), pool=st.integers(0, 1))
-    def a_thread_ends(self, which: int, pool: int) -> None:
-        busy = [pool for pool in self.pools if pool.jobs]
-        busy[pool % len(busy)].step(which)
-        self.settle()
+    @rule(order=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=1, max_size=8))
+    def threads_end(self, order: list[tuple[int, int]]) -> None:
+        for pool, which in order:
+            if busy := [pool for pool in self.pools if pool.jobs]:
+                busy[pool % len(busy)].step(which)
+                self.settle()
+                self.never_over_budget_while_anything_may_go()
 
     @precondition(lambda self: any(user.holds for user in self.users))
     @rule(data=st.data())
@@ -285,7 +289,7 @@ class Interleavings(RuleBasedStateMachine):
 
 TestInterleavings = pytest.mark.timeout(120)(Interleavings.TestCase)
 TestInterleavings.settings = settings(
-    max_examples=120,
+    max_examples=150,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
