@@ -124,7 +124,7 @@ class Agent:
         """Stop a run. False: it has ended already, or another process works on it."""
         await self._parts.chats.run(run_id)
         live = self._live.get(run_id)
-        if live is None or live.task is None:
+        if live is None or live.task is None or live.has_ended:
             return False
         live.task.cancel()
         await asyncio.wait([live.task])
@@ -140,10 +140,11 @@ class Agent:
 
     async def close(self) -> None:
         """Cancel what runs and wait until it is stored."""
-        tasks = [live.task for live in self._live.values() if live.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = [live for live in self._live.values() if live.task]
+        for live in running:
+            if live.task and not live.has_ended:
+                live.task.cancel()
+        await asyncio.gather(*(live.task for live in running if live.task), return_exceptions=True)
 
     def _check_message(self, message: str, has_attachments: bool) -> None:
         limit = self._parts.max_message_chars

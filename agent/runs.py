@@ -50,13 +50,13 @@ class LiveRun:
         position = after + 1
         while True:
             async with self._changed:
-                while self._published <= position and not self._ended:
+                while self._published <= position and not self.has_ended:
                     await self._changed.wait()
                 ready = self._events[position : self._published]
             for event in ready:
                 yield event
             position += len(ready)
-            if self._ended and position >= self._published:
+            if self.has_ended and position >= self._published:
                 return
 
     async def end(self, body: EventBody, store: Callable[[], Awaitable[object]]) -> None:
@@ -74,11 +74,12 @@ class LiveRun:
         await self._writer
 
     @property
-    def _ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Whether followers have been told of the end."""
         return self._published > 0 and self._events[self._published - 1].is_terminal
 
     async def _write(self) -> None:
-        while not self._ended:
+        while not self.has_ended:
             await self._dirty.wait()
             self._dirty.clear()
             async with self._writing:

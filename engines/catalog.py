@@ -216,11 +216,11 @@ class Catalog:
         return tuple(entry for entry in self if entry.capability == capability)
 
     def default(self, capability: str) -> ModelEntry:
-        """The default entry of a capability, or its first."""
+        """The default entry of a capability, the user's own before the built-in one; or its first."""
         entries = self.of(capability)
         if not entries:
             raise NotFoundError(f"No model can do {capability!r}.", fix=f"Known: {', '.join(self.capabilities)}.")
-        return next((entry for entry in entries if entry.default), entries[0])
+        return next((entry for entry in reversed(entries) if entry.default), entries[0])
 
     def resolve(self, capability: str, model_id: str | None = None) -> ModelEntry:
         """The entry to use. Raises NotFoundError when ``model_id`` is unknown or can do something else."""

@@ -81,6 +81,13 @@ class MediaInfo:
 
 DEFAULT_LIMITS: Final = Limits()
 
+#: What a file's name says it holds. Only text is held against it: whoever names text so has sent the wrong file.
+_PROMISES: Final[dict[str, MediaKind]] = {
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic"), "image"),
+    **dict.fromkeys((".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac"), "audio"),
+    **dict.fromkeys((".mp4", ".mov", ".mkv", ".webm", ".avi"), "video"),
+}
+
 
 def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None) -> MediaInfo:
     """Say what the file holds, and that it can be read. ``name`` stands in messages instead of the file's own.
@@ -102,6 +109,10 @@ def probe(path: Path, *, limits: Limits = DEFAULT_LIMITS, name: str | None = Non
     if head.startswith(_A_PICTURE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         raise MediaError(f"{name} is a picture whose beginning is damaged or cut off.", fix="Save or send it again.")
     if is_text(path):
+        if promised := _PROMISES.get(Path(name).suffix.lower()):
+            raise MediaError(
+                f"{name} holds text, not {_NOUNS[promised]}.", fix=f"Give {_NOUNS[promised]}, or rename it."
+            )
         return MediaInfo("text", "text/plain")
     return _probe_container(path, head, limits, name)
 

@@ -48,9 +48,10 @@ def response_messages(messages: Sequence[AnyMessage], results: Sequence[StepResu
 def _history(messages: Sequence[AnyMessage]) -> list[BaseMessage]:
     """Earlier turns as the model saw them when they were new: what tools found stands in the user's message."""
     shown: list[BaseMessage] = []
-    for message, following in zip(messages, [*messages[1:], None], strict=True):
+    for index, message in enumerate(messages):
         if isinstance(message, HumanMessage):
-            facts = following.additional_kwargs.get("facts", []) if following else []
+            answer = messages[index + 1 : index + 2]
+            facts = answer[0].additional_kwargs.get("facts", []) if answer else []
             shown.append(HumanMessage(_asked(message, [_cut(fact, FACT_CHARS) for fact in facts])))
         else:
             shown.append(AIMessage(str(message.text)))

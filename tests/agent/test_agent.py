@@ -107,7 +107,7 @@ async def test_one_failed_step_does_not_take_the_others_with_it(tmp_path: Path) 
         "answer": "{results}",
     }
     async with scripted_app(tmp_path, [both]) as app:  # no Whisper in this home: the first step fails
-        events = await turn(app, "Both, please", "jfk.flac")
+        events = await turn(app, "Both, please, and: I love it", "jfk.flac")
         failed = next(e.body for e in events if isinstance(e.body, ToolFailed))
         assert failed.code == "missing-weights"
         assert "sensorium models pull whisper-base" in failed.message
