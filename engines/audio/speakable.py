@@ -9,12 +9,15 @@ from typing import Final
 
 _REPLACED: Final = (
     (re.compile(r"^\s*(```|~~~).*?^\s*\1\s*$", re.DOTALL | re.MULTILINE), " "),  # blocks of code
-    (re.compile(r"!?\[([^\]\[]*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)"), r"\1"),  # links and pictures: their text
+    (
+        re.compile(r"!?\[([^\]\[]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)"),
+        r"\1",
+    ),  # links and pictures: their text
     (re.compile(r"\b[a-z][a-z0-9+.-]*://(?:www\.)?([^\s/?#:]+)[^\s]*[^\s.,;:!?)\]'\"]", re.IGNORECASE), r"\1"),
     (re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE), " "),  # HTML
     (re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", re.MULTILINE), ""),  # rules, and the line below a table's head
     (re.compile(r"^\s*(?:#{1,6}|>+|[-*+])\s+", re.MULTILINE), ""),  # headings, quotations, lists
-    (re.compile(r"\s*\|\s*"), ", "),  # cells of a table
+    (re.compile(r"[^\S\n]*\|[^\S\n]*"), ", "),  # cells of a table
     (re.compile(r"(\*\*|__|~~|`)"), ""),
     (re.compile(r"(?<!\w)[*_](\S(?:[^*_\n]*\S)?)[*_](?!\w)"), r"\1"),
     (re.compile(r"\[\[|\]\]"), " "),  # Piper would take what is between for phonemes
