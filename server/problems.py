@@ -55,16 +55,12 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] = Field(default=[], description="Each field that does not fit.")
 
 
+_SCHEMA = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
 #: For ``responses=`` of a router: every error a route may answer has this shape.
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {
-        "description": "What was wrong and what to do",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    },
-    "5XX": {
-        "description": "What failed and what to do",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    },
+    "4XX": {"description": "What was wrong and what to do", "content": _SCHEMA},
+    "5XX": {"description": "What failed and what to do", "content": _SCHEMA},
 }
 
 
@@ -109,6 +105,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _surprise)
+    described = app.openapi
+
+    def with_problem() -> dict[str, Any]:
+        schema = described()
+        schema["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return schema
+
+    app.openapi = with_problem  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
 
 
 async def _expected(request: Request, error: Exception) -> ProblemResponse:

@@ -28,7 +28,8 @@ def show(client: Client, thread: Json | None) -> str | None:
 
 
 def _model(client: Client) -> str | None:
-    models = [model for model in client.models() if model["capability"] == "chat"]
+    # A remote entry stands for a whole server: which of its models is meant has to be typed.
+    models = [model for model in client.models() if model["capability"] == "chat" and not model["remote"]]
     titles = {AUTOMATIC: "Automatic"} | {model["id"]: model["title"] for model in models if model["ready"]}
     chosen = st.selectbox(
         "Chat model",
