@@ -61,6 +61,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             budget_mb=settings.memory_budget_mb,
             idle_seconds=settings.idle_seconds,
             threads=settings.threads,
+            cache=settings.cache_dir,
         )
         stack.push_async_callback(controller.close)
         database = await Database.open(settings.database_url)

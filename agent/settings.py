@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     models_dir: Path = Field(
         default_factory=lambda: _home(_DIRS.user_data_dir) / "models", description="Folder of the model files."
     )
+    cache_dir: Path = Field(
+        default_factory=lambda: _home(_DIRS.user_cache_dir) / "cache",
+        description="Folder of what can be made again, such as the planner's prompt as the model has read it.",
+    )
     model: str | None = Field(
         default=None, description="Chat model when none is named; empty: the catalog's default (the embedded one)."
     )

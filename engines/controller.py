@@ -15,7 +15,7 @@ from engines.catalog import Catalog, ModelEntry
 from engines.errors import EngineError, OutOfMemoryError
 from engines.lease import E, Lease, Workers, failures_of
 from engines.loading import LoadContext, engine_class
-from engines.progress import Cancelled, CancelToken
+from engines.progress import Cancelled, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Engine
 from engines.residents import Residents, close_engine
 from engines.slots import (
@@ -66,17 +66,21 @@ class ModelController:
         idle_seconds: float = 600,
         threads: int = 2,
         device: str = "cpu",
+        cache: Path | None = None,
         resident_bytes: Callable[[], int] = resident_bytes,
         available_bytes: Callable[[], int] = available_bytes,
         clock: Callable[[], float] = time.monotonic,
         build: Callable[[LoadContext], Engine] = build_engine,
         trim: Callable[[], None] = give_back_freed_memory,
     ) -> None:
-        """``threads`` is what each engine may use, ``trim`` is called in a thread after each unload."""
+        """``threads`` is what each engine may use, ``cache`` a folder for what engines can make again, ``trim`` is
+        called in a thread after each unload.
+        """
         self._catalog = catalog
         self._weights = weights
         self._threads = threads
         self._device = device
+        self._cache = cache
         self._available_bytes = available_bytes
         self._clock = clock
         self._build = build
@@ -210,10 +214,21 @@ class ModelController:
 
         def build(cancel: CancelToken) -> Engine:
             folder = self._weights.require(entry)
-            return self._build(LoadContext(entry, folder, self._threads, self._device, engines, cancel=cancel))
+            return self._build(self._context(entry, folder, engines, cancel=cancel))
 
         self._wrappers.add(wrapper)
         await wrapper.build(build)
+
+    def _context(
+        self,
+        entry: ModelEntry,
+        folder: Path,
+        parts: Mapping[str, Any],
+        *,
+        cancel: CancelToken,
+        on_progress: OnProgress = ignore_progress,
+    ) -> LoadContext:
+        return LoadContext(entry, folder, self._threads, self._device, parts, on_progress, cancel, self._cache)
 
     def _lease_ended(self, lease: Lease[Any]) -> asyncio.Future[None] | None:
         if lease.slot:
@@ -305,9 +320,7 @@ class ModelController:
         folder = await self._residents.in_loader(lambda: self._require(slot.entry, cancel))
         await self._make_room(slot)
         slot.announce(LoadProgress(slot.entry.id, None, "loading"))
-        context = LoadContext(
-            slot.entry, folder, self._threads, self._device, on_progress=self._progress_of(slot), cancel=cancel
-        )
+        context = self._context(slot.entry, folder, {}, on_progress=self._progress_of(slot), cancel=cancel)
         mark = self._meter.begin(read=True)
         try:
             slot.engine = await self._residents.in_loader(lambda: self._construct(context))

@@ -27,6 +27,8 @@ class LoadContext:
     """Capability -> engine, for each capability in ``entry.uses``."""
     on_progress: OnProgress = ignore_progress
     cancel: CancelToken = NEVER
+    cache: Path | None = None
+    """A folder for what can be made again, such as prompt states; None: keep nothing between processes."""
 
 
 def engine_class(entry: ModelEntry) -> type[Engine]:

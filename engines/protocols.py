@@ -240,7 +240,8 @@ class ChatTurn:
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One completion. ``json_schema`` constrains decoding. ``lane`` keeps one prompt prefix warm per kind of work
-    ("plan", "respond"), so that the two don't push each other out of the prompt cache.
+    ("plan", "respond"), so that the two don't push each other out of the prompt cache. ``shared`` is how many of the
+    first messages are the same in every request of the lane: an engine may keep what it made of them on disk.
     """
 
     messages: Sequence[ChatTurn]
@@ -250,6 +251,7 @@ class ChatRequest:
     stop: Sequence[str] = ()
     json_schema: Mapping[str, Any] | None = None
     lane: str = "respond"
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Planner:
         usage = Usage()
         while len(steps) < MAX_STEPS:
             schema = next_step_schema(self._tools, request.offers, steps, self._choices)
-            decision, spent = await _decide(model, messages, schema)
+            decision, spent = await self._decide(model, messages, schema)
             usage = _sum(usage, spent)
             step = self._step(decision, f"${len(steps) + 1}", request, steps, notes)
             if step is None:
@@ -74,6 +74,19 @@ class Planner:
                 f"The model made a plan that can't run: {wrong[0]}", fix="Say it in other words, or use a larger model."
             )
         return plan, usage
+
+    async def _decide(
+        self, model: BaseChatModel, messages: Sequence[BaseMessage], schema: dict[str, Any]
+    ) -> tuple[dict[str, Any], Usage]:
+        reply = await structured(model, schema, include_raw=True, lane="plan", shared=len(self._prefix)).ainvoke(
+            list(messages)
+        )
+        if reply["parsing_error"] or not isinstance(reply["parsed"], dict):
+            raise PlanError("The model did not keep to the plan's schema.", fix="Use another chat model: --model ID.")
+        counts = reply["raw"].usage_metadata or {}
+        return reply["parsed"], Usage(
+            prompt_tokens=counts.get("input_tokens", 0), completion_tokens=counts.get("output_tokens", 0)
+        )
 
     def _step(
         self,
@@ -117,18 +130,6 @@ class Planner:
                 notes.append(f"{spec.name} gets {results[0]} for its {name}.")
                 args = {**args, name: results[0]}
         return args
-
-
-async def _decide(
-    model: BaseChatModel, messages: Sequence[BaseMessage], schema: dict[str, Any]
-) -> tuple[dict[str, Any], Usage]:
-    reply = await structured(model, schema, include_raw=True, lane="plan").ainvoke(list(messages))
-    if reply["parsing_error"] or not isinstance(reply["parsed"], dict):
-        raise PlanError("The model did not keep to the plan's schema.", fix="Use another chat model: --model ID.")
-    counts = reply["raw"].usage_metadata or {}
-    return reply["parsed"], Usage(
-        prompt_tokens=counts.get("input_tokens", 0), completion_tokens=counts.get("output_tokens", 0)
-    )
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

@@ -37,7 +37,7 @@ class ChatDescription(NamedTuple):
 
 
 class ChatModels:
-    """Gives LangChain chat models by id. All of them take ``bind(lane=, max_tokens=, temperature=, seed=)``."""
+    """Gives LangChain chat models by id. All take ``bind(lane=, shared=, max_tokens=, temperature=, seed=)``."""
 
     def __init__(
         self,

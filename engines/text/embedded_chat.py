@@ -23,14 +23,14 @@ from engines.text.home_loop import HomeLoop
 from engines.text.structured import structured
 
 #: What `bind` and a call may set for one request.
-CALL_OPTIONS = frozenset({"lane", "max_tokens", "temperature", "seed", "json_schema"})
+CALL_OPTIONS = frozenset({"lane", "shared", "max_tokens", "temperature", "seed", "json_schema"})
 
 #: What LangChain passes along for its tracers.
 TRACER_OPTIONS = frozenset({"ls_structured_output_format"})
 
 
 class EmbeddedChat(BaseChatModel):
-    """An ordinary LangChain chat model, with ``bind(lane=, max_tokens=, temperature=, seed=, json_schema=)``.
+    """An ordinary LangChain chat model, with ``bind(lane=, shared=, max_tokens=, temperature=, seed=, json_schema=)``.
 
     Cancelling the consumer of a stream, or the task that awaits an answer, stops the engine within a token or two.
     The controller lives on one event loop (see `HomeLoop`). The blocking methods (``invoke``, ``stream``,
@@ -212,6 +212,7 @@ class EmbeddedChat(BaseChatModel):
             stop=tuple(stop or ()),
             json_schema=call.get("json_schema"),
             lane=call.get("lane", self.lane),
+            shared=call.get("shared", 0),
         )
 
     def _result(self, reply: ChatReply) -> ChatResult:

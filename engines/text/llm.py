@@ -19,6 +19,7 @@ from engines.loading import LoadContext, missing_extra
 from engines.progress import NEVER, CancelToken
 from engines.protocols import ChatReply, ChatRequest
 from engines.text.llama_server import LlamaOptions, LlamaServer
+from engines.text.prefix_states import PrefixStates, body_of
 
 
 class LlamaCpp:
@@ -38,9 +39,11 @@ class LlamaCpp:
             raise InputError(f"{self._id}: options: {error.errors()[0]['msg']}.", fix="Correct the entry.") from error
         context.cancel.check()
         context.on_progress(None, "loading the weights")
+        gguf = _gguf(context)
+        self._prefixes = PrefixStates.of(gguf, options, context)
         try:
             self._server: LlamaServer | None = LlamaServer(
-                _gguf(context), options, threads=context.threads, gpu=context.device != "cpu"
+                gguf, options, threads=context.threads, gpu=context.device != "cpu", states=self._prefixes.folder
             )
         except ImportError as error:
             raise missing_extra(context.entry, error) from error
@@ -80,7 +83,8 @@ class LlamaCpp:
         with self._slot(request.lane, cancel) as slot:
             stream = _Stream(on_token, (cancel, self._closing))
             try:
-                self._open().complete(_body(request, slot), stream)
+                self._prefixes.prepare(self._open(), request, slot, lambda: cancel.is_set() or self._closing.is_set())
+                self._open().complete(body_of(request, slot), stream)
             except ValueError as error:
                 raise InputError(f"{self._id} can't take this request: {error}.") from error
             except RuntimeError as error:
@@ -127,24 +131,6 @@ def _gguf(context: LoadContext) -> Path:
             fix=f"Fetch it again: sensorium models pull {context.entry.id}",
         )
     return found[0]
-
-
-def _body(request: ChatRequest, slot: int) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "seed": request.seed,
-        "stop": list(request.stop),
-        "id_slot": slot,
-        "cache_prompt": True,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "return_progress": True,  # a call between two batches of the prompt: the only place to cancel there
-    }
-    if request.json_schema is not None:
-        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": dict(request.json_schema)}}
-    return body
 
 
 class _Stream:

@@ -26,6 +26,9 @@ from engines.text.remote import Provider, unreachable
 #: What servers write when a prompt is too long for the model.
 OVERFLOW_SIGNS = ("context length", "context size", "context window", "context_length", "exceed_context")
 
+#: Call options that mean something to embedded models only.
+OURS = ("lane", "shared")
+
 #: A generation may be slow; finding the server must not be.
 TIMEOUT = httpx.Timeout(600, connect=5)
 
@@ -64,7 +67,7 @@ class OllamaChat(ChatOllama):
 
     def _told(self, stop: list[str] | None, call: Mapping[str, Any]) -> dict[str, Any]:
         """Ollama takes these as ``options``, all or none."""
-        rest = {key: value for key, value in call.items() if key not in ("lane", "max_tokens", "temperature", "seed")}
+        rest = {key: value for key, value in call.items() if key not in (*OURS, "max_tokens", "temperature", "seed")}
         options = {
             "num_ctx": self.num_ctx,
             "num_predict": call.get("max_tokens", self.num_predict),
@@ -80,20 +83,20 @@ class OpenAIChat(ChatOpenAI):
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         with _clear_errors("openai", self.openai_api_base, self.model_name):
-            return await super()._agenerate(*args, **_without_lane(kwargs))
+            return await super()._agenerate(*args, **_without_ours(kwargs))
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         with _clear_errors("openai", self.openai_api_base, self.model_name):
-            async for chunk in super()._astream(*args, **_without_lane(kwargs)):
+            async for chunk in super()._astream(*args, **_without_ours(kwargs)):
                 yield chunk
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         with _clear_errors("openai", self.openai_api_base, self.model_name):
-            return super()._generate(*args, **_without_lane(kwargs))
+            return super()._generate(*args, **_without_ours(kwargs))
 
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         with _clear_errors("openai", self.openai_api_base, self.model_name):
-            yield from super()._stream(*args, **_without_lane(kwargs))
+            yield from super()._stream(*args, **_without_ours(kwargs))
 
     def constrained(self, schema: Mapping[str, Any], **call: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """The model with decoding held to a JSON schema."""
@@ -102,8 +105,8 @@ class OpenAIChat(ChatOpenAI):
         return self.bind(extra_body={"response_format": wanted}, **call)
 
 
-def _without_lane(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in call.items() if key != "lane"}
+def _without_ours(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in call.items() if key not in OURS}
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def structured(
     off or does not fit.
     """
     if not hasattr(model, "constrained"):  # somebody else's chat model
-        call = {key: value for key, value in call.items() if key != "lane"}
+        call = {key: value for key, value in call.items() if key not in ("lane", "shared")}
         asked: Any = model.with_structured_output(schema, include_raw=include_raw, method="json_schema")  # type: ignore[arg-type] # a Mapping is a dict there
         return asked.bind(**call) if call else asked  # type: ignore[no-any-return] # LangChain's own Any
     ours: Constrained = model
