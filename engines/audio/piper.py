@@ -145,6 +145,7 @@ def _load(context: LoadContext) -> tuple[PiperVoice, dict[str, Any], str]:
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = context.threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs other models CPU
     options.log_severity_level = 3
     try:
         settings = json.loads(settings_file.read_text("utf-8"))

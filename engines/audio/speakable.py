@@ -7,42 +7,62 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+#: Applied to one line at a time, its spaces already single. No two neighbouring repetitions match the same
+#: characters, so that no text, however made, takes more than linear time.
 _REPLACED: Final = (
-    (re.compile(r"^\s*(```|~~~).*?^\s*\1\s*$", re.DOTALL | re.MULTILINE), " "),  # blocks of code
     (
-        re.compile(r"!?\[([^\]\[]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)"),
+        re.compile(r"!?\[([^\]\[]*)\]\((?:[^()\s]|\([^()\s]*\))*(?: \"[^\"]*\")?\)"),
         r"\1",
-    ),  # links and pictures: their text
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://(?:www\.)?([^\s/?#:]+)[^\s]*[^\s.,;:!?)\]'\"]", re.IGNORECASE), r"\1"),
+    ),  # links, pictures: their text
+    (re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://(?:www\.)?([^\s/?#:]+)[^\s]*[^\s.,;:!?)\]'\"]", re.IGNORECASE), r"\1"),
     (re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE), " "),  # HTML
-    (re.compile(r"^\s*\|?[\s:|-]*-{3,}[\s:|-]*$", re.MULTILINE), ""),  # rules, and the line below a table's head
-    (re.compile(r"^\s*(?:#{1,6}|>+|[-*+])\s+", re.MULTILINE), ""),  # headings, quotations, lists
-    (re.compile(r"[^\S\n]*\|[^\S\n]*"), ", "),  # cells of a table
+    (re.compile(r"^(?:#{1,6}|>+|[-*+]) "), ""),  # headings, quotations, lists
+    (re.compile(r" ?\| ?"), ", "),  # cells of a table
     (re.compile(r"(\*\*|__|~~|`)"), ""),
-    (re.compile(r"(?<!\w)[*_](\S(?:[^*_\n]*\S)?)[*_](?!\w)"), r"\1"),
+    (re.compile(r"(?<!\w)[*_]([^\s*_](?:[^*_]*[^\s*_])?)[*_](?!\w)"), r"\1"),
     (re.compile(r"\[\[|\]\]"), " "),  # Piper would take what is between for phonemes
 )
+_FENCE: Final = ("```", "~~~")
+_RULE: Final = re.compile(r"[-*_=|: ]+")  # a line across, or the one below a table's head
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…。])\s+")
 _CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+")
 _WORD_END: Final = re.compile(r"\s+")
 
 
 def speakable(text: str) -> str:
-    """What is left to read aloud; may be empty. Of a web address, the name of the site is."""
-    for pattern, replacement in _REPLACED:
-        text = pattern.sub(replacement, text)
-    text = "".join(" " if _is_mute(character) else character for character in text)
-    lines = (re.sub(r"[^\S\n]+", " ", line).strip(" ,") for line in text.splitlines())
+    """What is left to read aloud; may be empty. Blocks of code are left out; of a web address, the site is read."""
+    lines = [_plain(line) for line in _without_code(text)]
     text = "\n".join(line for line in lines if line)
     return text if any(character.isalnum() for character in text) else ""
 
 
+def _without_code(text: str) -> Iterator[str]:
+    fence = ""
+    for line in text.splitlines():
+        start = line.strip()[:3]
+        if fence:
+            fence = "" if start == fence else fence
+        elif start in _FENCE:
+            fence = start
+        else:
+            yield line
+
+
+def _plain(line: str) -> str:
+    line = " ".join("".join(" " if _is_mute(character) else character for character in line).split())
+    if _RULE.fullmatch(line):
+        return ""
+    for pattern, replacement in _REPLACED:
+        line = pattern.sub(replacement, line)
+    return " ".join(line.split()).strip(" ,")
+
+
 def _is_mute(character: str) -> bool:
-    """Emoji and their joiners, control characters. Signs such as ° and © are read."""
+    """Emoji with their joiners and skin tones, control characters. Signs such as ° and © are read."""
     category = unicodedata.category(character)
     if category in ("Cc", "Cf", "Cs", "Co", "Cn"):
-        return character != "\n"
-    return (category == "So" and ord(character) >= 0x2190) or category == "Sk" or "\ufe00" <= character <= "\ufe0f"
+        return True
+    return (category in ("So", "Sk") and ord(character) >= 0x2190) or "\ufe00" <= character <= "\ufe0f"
 
 
 def pieces(text: str, longest: int) -> Iterator[str]:

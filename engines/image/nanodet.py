@@ -46,6 +46,7 @@ class NanoDet:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = context.threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs other models CPU
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(files[0], options, providers=["CPUExecutionProvider"])

@@ -305,6 +305,11 @@ class TestSpeakable:
     def test_markup_goes_and_words_stay(self, text: str, read: str) -> None:
         assert speakable(text) == read
 
+    @pytest.mark.parametrize("unit", ["\n", " ", "```\n", "[", "[a](", "*a ", "a://", "<a", "- ", "|", "_a", "a."])
+    def test_no_text_takes_for_ever(self, unit: str) -> None:
+        text = unit * 20_000  # with nested repetitions in a pattern, this would take days
+        assert len(list(pieces(speakable(text), 400))) <= 20_000
+
     def test_pieces_keep_every_word_in_order(self) -> None:
         text = " ".join(f"Sentence {n}, with a clause; and another one." for n in range(50)) + "\n" + "x" * 250
         cut = list(pieces(text, 100))
