@@ -14,11 +14,13 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --extra ui --extra speech --grou
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-run: $(VENV)/.run models  ## install, fetch the embedded models, start the API and the page
+run: $(VENV)/.run  ## install, fetch the embedded models, start the API and the page
+	@$(BIN)/sensorium models pull || echo "Some models could not be fetched; what needs them says so. See: sensorium doctor"
 	@exec $(BIN)/sensorium up
 
-test: $(VENV)/.dev  ## install, fetch the embedded models, run every test
-	@$(BIN)/sensorium models pull || echo "Some models could not be fetched: tests that need them are skipped."
+test: $(VENV)/.dev  ## install, fetch the models, run every test
+	@$(BIN)/sensorium models pull && $(BIN)/sensorium models pull qwen2.5-coder-0.5b \
+	    || echo "Some models could not be fetched: tests that need them are skipped."
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev  ## lint, types, floors

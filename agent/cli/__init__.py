@@ -17,6 +17,7 @@ COMMANDS = {
     "tools": ("agent.cli.tools:tools", "List the tools, or run one directly."),
     "models": ("agent.cli.models:models", "List, fetch, check and remove models."),
     "doctor": ("agent.cli.doctor:doctor", "Say what is ready, what is missing and what mends it."),
+    "config": ("agent.cli.config:config", "Print the settings, documented, as a file to start from."),
     "serve": ("agent.cli.serve:serve", "Start the API."),
     "up": ("agent.cli.serve:up", "Start the API and the page."),
 }

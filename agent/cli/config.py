@@ -1,0 +1,44 @@
+"""``sensorium config``: every setting with what it means, as a `sensorium.toml` to start from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import SecretStr
+
+from agent.settings import Settings, config_file, load_settings
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print names and values as JSON.")
+def config(as_json: bool) -> None:
+    """Print the settings in force as a documented sensorium.toml.
+
+    What is not set stands as a comment. Keys are not shown.
+    """
+    settings = load_settings()
+    if as_json:
+        click.echo(json.dumps({name: _plain(getattr(settings, name)) for name in Settings.model_fields}))
+        return
+    click.echo(f"# Goes to {config_file()}; the environment (SENSORIUM_NAME) is stronger.")
+    click.echo("\n".join(as_toml(settings)))
+
+
+def as_toml(settings: Settings) -> Iterator[str]:
+    """Lines of the file; defaults are commented out."""
+    for name, field in Settings.model_fields.items():
+        value = _plain(getattr(settings, name))
+        is_set = name in settings.model_fields_set
+        yield ""
+        yield f"# {field.description}"
+        yield f"{'' if is_set else '# '}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "(set, not shown)"
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,61 @@
+"""Settings: defaults, one file, the environment on top, and errors that name what to correct."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent.cli.config import as_toml
+from agent.settings import Settings, load_settings
+from engines.errors import InputError
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_HOME", str(tmp_path))
+
+
+def test_everything_lives_in_the_home_that_is_named(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert (settings.home, settings.models_dir, settings.cache_dir) == (
+        tmp_path,
+        tmp_path / "models",
+        tmp_path / "cache",
+    )
+
+
+def test_the_environment_is_stronger_than_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sensorium.toml").write_text("port = 9000\nui_port = 9001\n", "utf-8")
+    monkeypatch.setenv("SENSORIUM_PORT", "9100")
+    settings = load_settings()
+    assert (settings.port, settings.ui_port) == (9100, 9001)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("port = 'many'", "'port' does not fit"), ("prot = 1", "'prot' does not fit"), ("port = ", "not valid TOML")],
+)
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "sensorium.toml").write_text(content, "utf-8")
+    with pytest.raises(InputError, match=says) as caught:
+        load_settings()
+    assert "sensorium.toml" in str(caught.value)
+
+
+def test_the_printed_file_is_valid_and_holds_what_is_set(tmp_path: Path) -> None:
+    (tmp_path / "sensorium.toml").write_text("budget_mb = 4000\n", "utf-8")
+    printed = "\n".join(as_toml(load_settings()))
+    assert tomllib.loads(printed) == {"budget_mb": 4000}
+    assert tomllib.loads(printed.replace("\n# port", "\nport"))["port"] == 8321
+
+
+def test_every_setting_is_documented() -> None:
+    text = DOCS.read_text("utf-8")
+    for name, field in Settings.model_fields.items():
+        assert f"| `{name}` |" in text
+        assert field.description
+        assert field.description in text, name
