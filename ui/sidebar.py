@@ -11,6 +11,9 @@ from ui.words import literal, since
 
 AUTOMATIC = "auto"
 
+OPEN_ROW = "background: color-mix(in srgb, currentColor 9%, transparent);"
+"""Marks the open conversation in the list."""
+
 
 def show(client: Client, thread: Json | None) -> str | None:
     """Returns the chat model to use; None: the server's choice."""
@@ -48,24 +51,33 @@ def _conversations(client: Client, open_id: str | None) -> None:
     threads = client.threads()
     if not threads:
         st.caption(":gray[None yet]")
-    for thread in threads:
-        is_open = thread["id"] == open_id
-        key = f"row-open-{thread['id']}" if is_open else f"row-{thread['id']}"
-        with st.container(horizontal=True, vertical_alignment="center", gap=None, wrap=False, key=key):
-            st.button(
-                literal(thread["title"]) or "New conversation",
-                key=f"thread-{thread['id']}",
-                type="tertiary",
-                width="stretch",
-                help=since(thread["updated_at"]),
-                on_click=_open,
-                args=(thread["id"],),
-            )
-            chosen = st.menu_button(
-                ":material/more_horiz:", ["Delete"], key=f"menu-{thread['id']}", type="tertiary", help="More"
-            )
-        if chosen == "Delete":
-            _confirm_deletion(client, thread, is_open=is_open)
+        return
+    if open_id:  # an id is letters, digits, hyphens and underscores
+        st.html(f"<style>.st-key-row-{open_id} {{ {OPEN_ROW} }}</style>")
+    doomed = None
+    with st.container(gap=None, key="conversations"):
+        for thread in threads:
+            if _conversation(thread) == "Delete":
+                doomed = thread
+    if doomed:
+        _confirm_deletion(client, doomed, is_open=doomed["id"] == open_id)
+
+
+def _conversation(thread: Json) -> str | None:
+    """One row; returns what was chosen from its menu."""
+    with st.container(horizontal=True, vertical_alignment="center", gap=None, wrap=False, key=f"row-{thread['id']}"):
+        st.button(
+            literal(thread["title"]) or "New conversation",
+            key=f"thread-{thread['id']}",
+            type="tertiary",
+            width="stretch",
+            help=since(thread["updated_at"]),
+            on_click=_open,
+            args=(thread["id"],),
+        )
+        return st.menu_button(
+            ":material/more_horiz:", ["Delete"], key=f"menu-{thread['id']}", type="tertiary", help="More"
+        )
 
 
 @st.dialog("Delete this conversation?")

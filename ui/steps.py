@@ -31,7 +31,9 @@ class Board:
         self._bar = st.empty()
 
     def paint(self, view: RunView) -> None:
-        self._lines.markdown(described(view) or ":gray[Reading the message and choosing the tools ...]")
+        has_planned = view.plan_seconds is not None or view.text
+        nothing = "No tool is needed." if has_planned else "Reading the message and choosing the tools ..."
+        self._lines.markdown(described(view) or f":gray[{nothing}]")
         progress = _progress(view)
         if progress:
             fraction, text = progress

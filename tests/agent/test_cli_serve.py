@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
+from processes import family, first_lines, free_port, sensorium
 from scripted_chat import write_script
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     write_script(tmp_path, [{"when": "endlessly", "answer": "word " * 10_000, "token_seconds": 0.05}])
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def sensorium(home: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "SENSORIUM_HOME": str(home), "PYTHONPATH": str(SUPPORT), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agent.cli", *args],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        for orphan in [*_family(process.pid), process]:
-            orphan.kill()
-        process.communicate()
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def first_lines(process: subprocess.Popen[str], count: int) -> str:
-    assert process.stdout
-    return "".join(process.stdout.readline() for _ in range(count))
 
 
 def wait_for(address: str) -> None:
@@ -97,11 +53,11 @@ def test_both_come_up_and_go_down_together_without_orphans(home: Path) -> None:
         assert f"http://127.0.0.1:{ui_port}" in said
         assert httpx.get(f"http://127.0.0.1:{port}/api/health").status_code == 200
         assert httpx.get(f"http://127.0.0.1:{ui_port}/").status_code == 200
-        family = _family(process.pid)
-        assert len(family) >= 2
+        children = family(process.pid)
+        assert len(children) >= 2
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-        assert not [child for child in family if child.is_running()]
+        assert not [child for child in children if child.is_running()]
     assert (home / "logs" / "api.log").is_file()
     assert (home / "logs" / "page.log").is_file()
 
@@ -109,13 +65,13 @@ def test_both_come_up_and_go_down_together_without_orphans(home: Path) -> None:
 def test_when_one_dies_the_other_is_stopped_and_the_log_is_shown(home: Path) -> None:
     with sensorium(home, "up", "--port", str(free_port()), "--ui-port", str(free_port())) as process:
         first_lines(process, 2)
-        family = _family(process.pid)
-        next(child for child in family if "serve" in child.cmdline()).kill()
+        children = family(process.pid)
+        next(child for child in children if "serve" in child.cmdline()).kill()
         _, err = process.communicate(timeout=60)
         assert process.returncode == 5
         assert "The API ended with code -9." in err
         assert "every route at /docs" in err  # its log's last line
-        assert not [child for child in family if child.is_running()]
+        assert not [child for child in children if child.is_running()]
 
 
 @pytest.mark.parametrize(("command", "option"), [("serve", "--port"), ("up", "--port"), ("up", "--ui-port")])

@@ -53,7 +53,7 @@ class ChatPage:
 
     @property
     def conversations(self) -> Locator:
-        return self.page.locator('[data-testid="stSidebar"] [class*="st-key-thread-"] button')
+        return self.page.locator('[data-testid="stSidebar"] [class*="st-key-thread-"] button').filter(visible=True)
 
     @property
     def thread_id(self) -> str:
@@ -70,6 +70,13 @@ class ChatPage:
                 expect(self.page.get_by_test_id("stChatInput").get_by_text(file.name)).to_be_visible()
         self.input.fill(text)
         self.page.get_by_test_id("stChatInputSubmitButton").click()
+
+    def record(self, seconds: float) -> None:
+        """Speak into the microphone and send it."""
+        box = self.page.get_by_test_id("stChatInput")
+        box.get_by_role("button", name=re.compile("record|microphone|audio", re.IGNORECASE)).first.click()
+        self.page.wait_for_timeout(seconds * 1_000)
+        box.get_by_role("button", name=re.compile("approve|submit|send|confirm|done", re.IGNORECASE)).last.click()
 
     def ask(self, text: str, *files: Path) -> Locator:
         """Send and wait for the whole answer."""
@@ -93,11 +100,11 @@ class ChatPage:
 
     def open_conversation(self, title: str) -> None:
         self.conversations.filter(has_text=title).first.click()
-        expect(self.questions.first).to_be_visible()
+        expect(self.questions.filter(has_text=title).first).to_be_visible()
 
     def delete_conversation(self, title: str) -> None:
         row = self.page.locator('[data-testid="stSidebar"] [class*="st-key-row-"]').filter(has_text=title).first
-        row.locator('[class*="st-key-menu-"] button').click()
+        row.locator('[class*="st-key-menu-"] button').filter(visible=True).click()
         self.page.get_by_text("Delete", exact=True).last.click()
         self.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
 

@@ -1,0 +1,96 @@
+"""What the page does in a browser, with a script for a chat model: everything but the quality of answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from chat_page import ChatPage
+from playwright.sync_api import expect
+
+MEDIA = Path(__file__).parents[1] / "media"
+Tab = Callable[[str], ChatPage]
+
+
+def test_a_greeting_is_answered(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    expect(page.ask("Hello")).to_contain_text("Hello, I am Sensorium.")
+    assert page.thread_id
+    assert page.tools_used() == ""
+
+
+def test_a_picture_is_attached_looked_at_and_shown_with_what_was_found(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    answer = page.ask("How many people are in this picture?", MEDIA / "astronaut.jpg")
+    expect(answer).to_contain_text("1 person")
+    assert "Detect objects" in page.tools_used()
+    expect(page.questions.last.locator("img")).to_be_visible()
+    expect(answer.locator("img")).to_be_visible()
+    assert answer.locator("img").evaluate("picture => picture.naturalWidth") > 0
+
+
+def test_a_reload_in_mid_answer_loses_nothing(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.send("Count slowly")
+    page.wait_until_writing("word3")
+    page.page.reload()
+    answer = page.wait_for_answer()
+    expect(answer).to_contain_text(" ".join(f"word{n}" for n in range(40)))
+    expect(page.questions).to_have_count(1)
+
+
+def test_stop_stops_and_what_was_written_stays(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.send("Go on endlessly")
+    page.wait_until_writing("word5")
+    page.stop_button.click()
+    answer = page.wait_for_answer()
+    expect(answer).to_contain_text("Stopped.")
+    expect(answer).to_contain_text("word0 word1 word2 word3 word4 word5")
+    page.new_conversation()
+    expect(page.ask("Hello")).to_contain_text("Hello, I am Sensorium.")
+
+
+def test_another_conversation_can_be_opened_while_one_is_answered(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.send("Count slowly, please")
+    page.wait_until_writing("word1")
+    page.new_conversation()
+    expect(page.ask("Hello, you")).to_contain_text("Hello, I am Sensorium.")
+    page.open_conversation("Count slowly, please")
+    expect(page.wait_for_answer()).to_contain_text("word39")
+
+
+def test_two_windows_show_the_same_answer_being_made(scripted_up: str, tab: Tab) -> None:
+    one = tab(scripted_up)
+    one.send("Count slowly in two windows")
+    one.wait_until_writing("word1")
+    two = tab(scripted_up)
+    two.open_conversation("Count slowly in two windows")
+    for page in (one, two):
+        expect(page.wait_for_answer()).to_contain_text("word39")
+
+
+def test_a_conversation_is_deleted_for_good(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.ask("Hello, delete me")
+    page.delete_conversation("Hello, delete me")
+    expect(page.conversations.filter(has_text="Hello, delete me")).to_have_count(0)
+    expect(page.questions).to_have_count(0)
+
+
+def test_a_voice_message_is_recorded_and_sent(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.record(seconds=1.5)
+    expect(page.questions.last.locator("audio")).to_be_visible(timeout=30_000)
+    expect(page.questions.last).to_contain_text("Transcribe this recording.")
+
+
+def test_the_microphone_the_attachments_and_the_stop_button_have_names(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    tree = page.page.locator("body").aria_snapshot()
+    for name in ("New conversation", "Chat model"):
+        assert name in tree
+    unnamed = re.findall(r"- button$", tree, re.MULTILINE)
+    assert len(unnamed) == 0, tree
