@@ -49,7 +49,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path, content: str, says: s
 def test_the_printed_file_is_valid_and_holds_what_is_set(tmp_path: Path) -> None:
     (tmp_path / "sensorium.toml").write_text("budget_mb = 4000\n", "utf-8")
     printed = "\n".join(as_toml(load_settings()))
-    assert tomllib.loads(printed) == {"budget_mb": 4000}
+    assert tomllib.loads(printed) == {"home": str(tmp_path), "budget_mb": 4000}
     assert tomllib.loads(printed.replace("\n# port", "\nport"))["port"] == 8321
 
 

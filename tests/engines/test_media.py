@@ -136,8 +136,13 @@ class TestProbe:
         assert probe(path).seconds == pytest.approx(2.0, abs=0.1)
 
     def test_text(self, tmp_path: Path) -> None:
+        (tmp_path / "letter").write_text("Grüße, 世界\n", "utf-8")
+        assert probe(tmp_path / "letter") == MediaInfo("text", "text/plain")
+
+    def test_text_under_the_name_of_a_picture_is_the_wrong_file(self, tmp_path: Path) -> None:
         (tmp_path / "photo.jpg").write_text("Grüße, 世界\n", "utf-8")
-        assert probe(tmp_path / "photo.jpg") == MediaInfo("text", "text/plain")
+        with pytest.raises(MediaError, match=r"photo\.jpg holds text, not a picture"):
+            probe(tmp_path / "photo.jpg")
 
     def test_text_is_valid_to_its_last_byte(self, tmp_path: Path) -> None:
         (tmp_path / "t").write_bytes(b"a" * 100_000 + b"\xe4")
