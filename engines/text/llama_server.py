@@ -57,6 +57,8 @@ class LlamaServer:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         if not gpu:
             params.n_gpu_layers = 0
+        # Read, not mapped: most weights are repacked for the CPU, and the file's pages would stay beside them.
+        params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
         params.fit_params = False  # it would change the context to what it thinks fits
         params.verbosity = -1
         params.n_threads_http = 1
