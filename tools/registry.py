@@ -60,7 +60,7 @@ class Registry:
                 result = await spec.run(call, args)
         except TimeoutError as error:
             raise EngineError(
-                f"{name} was stopped after {self._timeout:.0f} s.",
+                f"{name} was stopped after {self._timeout:g} s.",
                 fix="Give it less to do, or raise SENSORIUM_TOOL_TIMEOUT_SECONDS.",
             ) from error
         seconds = round(time.monotonic() - started, 3)

@@ -17,7 +17,7 @@ capability = "sentiment"
 engine = "slow_sentiment:SlowSentiment"
 licence = "Apache-2.0"
 default = true
-options = { seconds = 30 }
+options = {{ seconds = {seconds} }}
 """
 
 
@@ -37,7 +37,7 @@ class SlowSentiment:
         return Sentiment("neutral", 0.0)
 
 
-def add_slow_sentiment(home: Path) -> None:
+def add_slow_sentiment(home: Path, seconds: float = 30) -> None:
     """Make it the default judge of everything that runs with ``SENSORIUM_HOME=home``."""
     catalog = home / "catalog.toml"
-    catalog.write_text(catalog.read_text("utf-8") + ENTRY, "utf-8")
+    catalog.write_text(catalog.read_text("utf-8") + ENTRY.format(seconds=seconds), "utf-8")

@@ -1,0 +1,49 @@
+"""What a plan may name, and what the names become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphs.offers import REMEMBERED_FILES, offers_of_turn, remember
+from graphs.plan import StepResult
+
+
+def file(name: str, kind: str = "image") -> dict[str, Any]:
+    return {"id": f"id-of-{name}", "name": name, "kind": kind}
+
+
+def result(tool: str, text: str = "", artifacts: list[dict[str, Any]] | None = None) -> StepResult:
+    return StepResult(
+        tool=tool, fields={"text": text}, summary="", artifacts=artifacts or [], receipts=[], error="", error_code=""
+    )
+
+
+def names(offers: list[dict[str, Any]]) -> list[str]:
+    return [offer["name"] for offer in offers]
+
+
+def test_two_files_of_one_name_get_two_names() -> None:
+    offers = offers_of_turn("", [file("a.jpg"), file("a.jpg"), file("a.jpg")], [])
+    assert names(offers) == ["a.jpg", "a-2.jpg", "a-3.jpg"]
+
+
+def test_a_new_file_hides_an_earlier_one_of_its_name() -> None:
+    earlier = remember([file("a.jpg")], [], "", [])
+    offers = offers_of_turn("", [{**file("a.jpg"), "id": "new"}], earlier)
+    assert [(offer["value"], offer["earlier"]) for offer in offers] == [("new", False)]
+
+
+def test_what_was_attached_made_and_said_can_be_named_later() -> None:
+    made = [file("speech.wav", "audio")]
+    known = remember([file("a.jpg")], [result("translate", "hola"), result("speak", artifacts=made)], "Done.", [])
+    assert names(known) == ["a.jpg", "speech.wav", "@answer", "@translation"]
+    assert next(offer["value"] for offer in known if offer["name"] == "@translation") == "hola"
+    assert all(offer["earlier"] for offer in known)
+
+
+def test_the_newest_text_wins_and_old_files_are_forgotten() -> None:
+    known: list[dict[str, Any]] = []
+    for number in range(20):
+        known = remember([file(f"{number}.jpg")], [result("transcribe_audio", f"text {number}")], "", known)
+    assert names(known) == [*(f"{n}.jpg" for n in range(19, 19 - REMEMBERED_FILES, -1)), "@transcript"]
+    assert known[-1]["value"] == "text 19"

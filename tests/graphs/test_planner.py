@@ -1,0 +1,128 @@
+"""The planner with a model whose decisions are given: what it shows the model, grounds, stops and refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
+from langchain_core.runnables import Runnable
+
+from engines.errors import PlanError
+from graphs.offers import offers_of_turn
+from graphs.plan import Offer, Plan
+from graphs.planner import MAX_STEPS, Planner, Request
+from tools.builtin import BUILT_IN
+
+CHOICES = {"translation-languages": ["Spanish", "French"], "object-labels": ["person", "dog"]}
+MEMO = Offer("memo.wav", "audio", "id-1")
+
+
+class Decider(FakeListChatModel):
+    """Gives the decisions one after the other; keeps what it was asked."""
+
+    asked: list[list[BaseMessage]]
+    schemas: list[dict[str, Any]]
+
+    def constrained(self, schema: Mapping[str, Any], **call: Any) -> Runnable[Any, Any]:
+        self.schemas.append(dict(schema))
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(messages)
+        return super()._generate(messages, *args, **kwargs)
+
+
+def decider(*decisions: dict[str, Any]) -> Decider:
+    return Decider(responses=[json.dumps(item) for item in (*decisions, {"tool": "answer"})], asked=[], schemas=[])
+
+
+async def planned(model: Decider, message: str, *offers: Offer, before: str = "") -> Plan:
+    plan, _ = await Planner(BUILT_IN, CHOICES).plan(Request(message, offers, before), model)
+    return plan
+
+
+TRANSCRIBE = {"tool": "transcribe_audio", "audio": "memo.wav"}
+
+
+async def test_a_plan_grows_step_by_step_until_the_model_can_answer() -> None:
+    model = decider(TRANSCRIBE, {"tool": "translate", "text": "$1", "target_language": "French"})
+    plan = await planned(model, "Put the memo into French", MEMO)
+    assert [(step.id, step.tool) for step in plan.steps] == [("$1", "transcribe_audio"), ("$2", "translate")]
+    assert plan.edges == ((0, 1),)
+
+
+async def test_each_decision_continues_the_same_conversation_so_that_caches_hold() -> None:
+    model = decider(TRANSCRIBE)
+    await planned(model, "Write the memo down", MEMO)
+    first, second = model.asked
+    assert second[: len(first)] == first
+    assert [message.content for message in second[len(first) :]] == [json.dumps(TRANSCRIBE), "Next?"]
+
+
+async def test_results_are_on_offer_only_once_they_are_there() -> None:
+    model = decider(TRANSCRIBE)
+    await planned(model, "Write the memo down", MEMO)
+    assert '"$1"' not in json.dumps(model.schemas[0])
+    assert '"$1"' in json.dumps(model.schemas[1])
+
+
+async def test_a_guess_of_an_earlier_result_becomes_a_reference_to_it() -> None:
+    model = decider(TRANSCRIBE, {"tool": "translate", "text": "the recording", "target_language": "French"})
+    plan = await planned(model, "Put the memo into French", MEMO)
+    assert plan.steps[1].args["text"] == "$1"
+    assert plan.notes == ("translate gets $1 for its text.",)
+
+
+async def test_text_from_the_message_stays_as_it_is() -> None:
+    speak = {"tool": "speak", "text": "Dinner is ready!"}
+    plan = await planned(decider(TRANSCRIBE, speak), "Write the memo down and say “dinner is ready”", MEMO)
+    assert plan.steps[1].args["text"] == "Dinner is ready!"
+
+
+async def test_text_from_the_conversation_stays_as_it_is() -> None:
+    speak = {"tool": "speak", "text": "The answer is four."}
+    plan = await planned(decider(speak), "Say that aloud", before="assistant: The answer is four.")
+    assert plan.steps[0].args["text"] == "The answer is four."
+
+
+async def test_a_repeated_call_ends_the_plan() -> None:
+    plan = await planned(decider(TRANSCRIBE, TRANSCRIBE, TRANSCRIBE), "Write the memo down", MEMO)
+    assert len(plan.steps) == 1
+    assert "left out" in plan.notes[0]
+
+
+async def test_a_plan_has_an_end() -> None:
+    calls = [{"tool": "speak", "text": f"number {number}"} for number in range(50)]
+    plan = await planned(decider(*calls), " ".join(call["text"] for call in calls))
+    assert len(plan.steps) == MAX_STEPS
+    assert plan.notes == (f"Stopped after {MAX_STEPS} steps.",)
+
+
+async def test_an_attachment_that_is_not_used_is_mentioned() -> None:
+    plan = await planned(decider(TRANSCRIBE), "Write the memo down", MEMO, Offer("photo.jpg", "image", "id-2"))
+    assert plan.notes == ("Not used: photo.jpg.",)
+
+
+async def test_the_whole_of_a_long_message_is_there_by_name() -> None:
+    message = "Is this positive? " + "I love it. " * 1_000
+    offers = [Offer(**offer) for offer in offers_of_turn(message, [], [])]
+    model = decider({"tool": "analyze_sentiment", "text": "@message"})
+    plan = await planned(model, message, *offers)
+    assert plan.steps[0].args == {"text": "@message"}
+    assert len(str(model.asked[0][-1].content)) < 3_000
+
+
+async def test_a_plan_that_cannot_run_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"\$1: audio must be an audio"):
+        await planned(decider({"tool": "transcribe_audio", "audio": "other.wav"}), "Write it down", MEMO)
+
+
+async def test_an_answer_that_is_no_plan_is_refused() -> None:
+    model = Decider(responses=["I think you should use a tool"], asked=[], schemas=[])
+    with pytest.raises(PlanError, match="did not keep to the plan's schema"):
+        await planned(model, "Hello")
