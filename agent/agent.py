@@ -199,7 +199,11 @@ class Agent:
         results: list[StepResult] = list(state.get("results", {}).values())
         if results and all(result["error"] for result in results):
             first = results[0]
-            await self._fail(live, RunFailed(code=first["error_code"], message=first["error"]), state["answer"])
+            await self._fail(
+                live,
+                RunFailed(code=first["error_code"], message=first["error"], fix=first["error_fix"]),
+                state["answer"],
+            )
             return
         artifacts = tuple(ArtifactRef(**item) for result in results for item in result["artifacts"])
         receipts = tuple(Receipt(**item) for result in results for item in result["receipts"])

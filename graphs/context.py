@@ -41,7 +41,10 @@ def response_messages(messages: Sequence[AnyMessage], results: Sequence[StepResu
         start_on="human",
     )
     system = SystemMessage(_RESPOND.read_text("utf-8").strip())
-    findings = [f"FAILED: {result['error']}" if result["error"] else result["summary"] for result in results]
+    findings = [
+        f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else result["summary"]
+        for result in results
+    ]
     return [system, *history, HumanMessage(_asked(messages[-1], findings))]
 
 

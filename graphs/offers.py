@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from graphs.plan import Offer, StepResult
 from memory.events import PlannedStep
 from tools.registry import Registry
+from tools.spec import ToolSpec
 from tools.types import MediaKind
 
 #: A longer message is shown to the planner without its middle; a tool can be given all of it by name.
@@ -51,13 +52,14 @@ def remember(
     results: Sequence[StepResult],
     answer: str,
     known: Sequence[Mapping[str, Any]],
+    spec_of: Callable[[str], ToolSpec],
 ) -> list[dict[str, Any]]:
     """What later turns may name, newest first: files that were attached or made, and the latest texts."""
     texts: dict[str, Offer] = {"@answer": Offer("@answer", "text", answer, earlier=True)} if answer else {}
     for result in results:
         if (name := TEXT_NAMES.get(result["tool"])) and (text := result["fields"].get("text")):
             texts[name] = Offer(name, "text", text, earlier=True)
-    made = [artifact for result in results for artifact in result["artifacts"]]
+    made = [artifact for result in results if not result["error"] for artifact in _works(result, spec_of)]
     files = {
         ref["name"]: Offer(ref["name"], kind, ref["id"], earlier=True)
         for ref in (*attachments, *made)
@@ -84,6 +86,12 @@ def resolve(
         else:
             args[name] = values.get(value, value) if kind else value
     return args
+
+
+def _works(result: StepResult, spec_of: Callable[[str], ToolSpec]) -> list[dict[str, Any]]:
+    """The files a step made for others to work on; pictures that only show what was found are left out."""
+    works = {result["fields"].get(name) for name in spec_of(result["tool"]).produces.values()}
+    return [artifact for artifact in result["artifacts"] if artifact["id"] in works]
 
 
 def _free_name(name: str, taken: Mapping[str, Offer]) -> str:

@@ -27,6 +27,15 @@ from memory.events import MessageDelta, PlanMade, PlannedStep, ToolFailed
 Graph = CompiledStateGraph[Turn, TurnContext, Turn, Turn]
 
 
+class SkippedError(SensoriumError):
+    """A step could not run, because one that it needs failed."""
+
+    code = "skipped"
+
+    def __init__(self, needed: str) -> None:
+        super().__init__(f"Skipped, because {needed} failed.")
+
+
 class Task(TypedDict):
     """A step that is ready: its references are resolved."""
 
@@ -89,9 +98,7 @@ async def gather(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     for step in Plan(**state["plan"]).steps:
         failed = [name for name in references(step) if name in results and results[name]["error"]]
         if step.id not in results and failed:
-            results[step.id] = skipped[step.id] = _failure(
-                step.tool, f"Skipped, because {failed[0]} failed.", "skipped"
-            )
+            results[step.id] = skipped[step.id] = _failure(step.tool, SkippedError(failed[0]))
     return {"results": skipped}
 
 
@@ -119,7 +126,7 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         outcome = await context.tools.run(step.tool, args, call_id=call_id, emit=context.emit)
     except SensoriumError as error:
         context.emit(ToolFailed(call_id=call_id, tool=step.tool, code=error.code, message=str(error)))
-        return {"results": {step.id: _failure(step.tool, str(error), error.code)}}
+        return {"results": {step.id: _failure(step.tool, error)}}
     return {
         "results": {
             step.id: StepResult(
@@ -129,6 +136,7 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
                 artifacts=[artifact.model_dump() for artifact in outcome.artifacts],
                 receipts=[receipt.model_dump() for receipt in outcome.receipts],
                 error="",
+                error_fix="",
                 error_code="",
             )
         }
@@ -147,7 +155,7 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     facts = [result["summary"] for result in results if not result["error"]]
     return {
         "messages": [AIMessage(answer, additional_kwargs={"facts": facts})],
-        "known": remember(state["attachments"], results, answer, state.get("known", [])),
+        "known": remember(state["attachments"], results, answer, state.get("known", []), context.tools.get),
         "usage": usage,
         "answer": answer,
     }
@@ -178,5 +186,14 @@ def _task(step: PlannedStep, state: Turn) -> Task:
     )
 
 
-def _failure(tool: str, error: str, code: str) -> StepResult:
-    return StepResult(tool=tool, fields={}, summary=error, artifacts=[], receipts=[], error=error, error_code=code)
+def _failure(tool: str, error: SensoriumError) -> StepResult:
+    return StepResult(
+        tool=tool,
+        fields={},
+        summary=error.message,
+        artifacts=[],
+        receipts=[],
+        error=error.message,
+        error_fix=error.fix,
+        error_code=error.code,
+    )

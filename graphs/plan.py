@@ -39,6 +39,7 @@ class StepResult(TypedDict):
     artifacts: list[dict[str, Any]]
     receipts: list[dict[str, Any]]
     error: str
+    error_fix: str
     error_code: str
 
 

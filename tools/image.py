@@ -11,7 +11,7 @@ from engines.image.draw import draw_boxes
 from engines.protocols import ObjectDetection
 from tools.call import ToolCall
 from tools.spec import tool
-from tools.types import Cost, ImageRef, OneOf, ToolResult
+from tools.types import Cost, ImageRef, OneOf, OverlayRef, ToolResult
 
 
 class FoundObject(BaseModel):
@@ -31,7 +31,7 @@ class ObjectsFound(ToolResult):
     objects: list[FoundObject]
     counts: dict[str, int]
     target: str | None
-    picture: ImageRef
+    picture: OverlayRef
 
     def summary(self) -> str:
         if not self.objects:

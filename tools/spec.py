@@ -48,7 +48,7 @@ class ToolSpec:
 
     @cached_property
     def produces(self) -> Mapping[MediaKind, str]:
-        """Kind of media -> the result's field that holds it."""
+        """Kind of media -> the result's field that holds it, for later steps to work on."""
         return {kind: name for name, kind in _media_fields(self.result).items()}
 
     def choices(self, parameter: str) -> OneOf | None:
@@ -100,7 +100,8 @@ def tool(*, cost: Cost, danger: Danger = Danger.NONE) -> Callable[[ToolFunction]
 
 
 def _media_fields(model: type[BaseModel]) -> dict[str, MediaKind]:
-    return {name: media.kind for name, field in model.model_fields.items() if (media := _media_of(field))}
+    marks = {name: _media_of(field) for name, field in model.model_fields.items()}
+    return {name: media.kind for name, media in marks.items() if media and not media.overlay}
 
 
 def _media_of(field: FieldInfo) -> Media | None:

@@ -20,6 +20,8 @@ class Media:
     """Marks a parameter or a result field that holds media of a kind."""
 
     kind: MediaKind
+    overlay: bool = False
+    """Only shows what was found, as boxes drawn on a picture do: people see it, later steps take the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class OneOf:
 
 
 ImageRef = Annotated[str, Media("image")]
+OverlayRef = Annotated[str, Media("image", overlay=True)]
 AudioRef = Annotated[str, Media("audio")]
 VideoRef = Annotated[str, Media("video")]
 #: Text itself, not a reference; in a plan it may also be an earlier step's text.

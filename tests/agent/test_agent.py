@@ -123,7 +123,7 @@ async def test_when_every_step_fails_the_turn_says_what_to_do(tmp_path: Path) ->
         end = events[-1].body
         assert isinstance(end, RunFailed)
         assert end.code == "missing-weights"
-        assert "sensorium models pull whisper-base" in end.message
+        assert "sensorium models pull whisper-base" in f"{end.message} {end.fix}"
         assert finished(await turn(app, "Hello again")).answer == "Hello, I am Sensorium."
 
 

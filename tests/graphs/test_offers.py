@@ -6,6 +6,9 @@ from typing import Any
 
 from graphs.offers import REMEMBERED_FILES, offers_of_turn, remember
 from graphs.plan import StepResult
+from tools.builtin import BUILT_IN
+
+SPEC_OF = {spec.name: spec for spec in BUILT_IN}.__getitem__
 
 
 def file(name: str, kind: str = "image") -> dict[str, Any]:
@@ -13,8 +16,16 @@ def file(name: str, kind: str = "image") -> dict[str, Any]:
 
 
 def result(tool: str, text: str = "", artifacts: list[dict[str, Any]] | None = None) -> StepResult:
+    made = {"audio": artifacts[0]["id"]} if artifacts else {}
     return StepResult(
-        tool=tool, fields={"text": text}, summary="", artifacts=artifacts or [], receipts=[], error="", error_code=""
+        tool=tool,
+        fields={"text": text, **made},
+        summary="",
+        artifacts=artifacts or [],
+        receipts=[],
+        error="",
+        error_fix="",
+        error_code="",
     )
 
 
@@ -28,14 +39,16 @@ def test_two_files_of_one_name_get_two_names() -> None:
 
 
 def test_a_new_file_hides_an_earlier_one_of_its_name() -> None:
-    earlier = remember([file("a.jpg")], [], "", [])
+    earlier = remember([file("a.jpg")], [], "", [], SPEC_OF)
     offers = offers_of_turn("", [{**file("a.jpg"), "id": "new"}], earlier)
     assert [(offer["value"], offer["earlier"]) for offer in offers] == [("new", False)]
 
 
 def test_what_was_attached_made_and_said_can_be_named_later() -> None:
     made = [file("speech.wav", "audio")]
-    known = remember([file("a.jpg")], [result("translate", "hola"), result("speak", artifacts=made)], "Done.", [])
+    known = remember(
+        [file("a.jpg")], [result("translate", "hola"), result("speak", artifacts=made)], "Done.", [], SPEC_OF
+    )
     assert names(known) == ["a.jpg", "speech.wav", "@answer", "@translation"]
     assert next(offer["value"] for offer in known if offer["name"] == "@translation") == "hola"
     assert all(offer["earlier"] for offer in known)
@@ -44,6 +57,21 @@ def test_what_was_attached_made_and_said_can_be_named_later() -> None:
 def test_the_newest_text_wins_and_old_files_are_forgotten() -> None:
     known: list[dict[str, Any]] = []
     for number in range(20):
-        known = remember([file(f"{number}.jpg")], [result("transcribe_audio", f"text {number}")], "", known)
+        known = remember([file(f"{number}.jpg")], [result("transcribe_audio", f"text {number}")], "", known, SPEC_OF)
     assert names(known) == [*(f"{n}.jpg" for n in range(19, 19 - REMEMBERED_FILES, -1)), "@transcript"]
     assert known[-1]["value"] == "text 19"
+
+
+def test_a_picture_that_only_shows_what_was_found_is_not_on_offer() -> None:
+    boxes = file("objects.png")
+    found = StepResult(
+        tool="detect_objects",
+        fields={"picture": boxes["id"]},
+        summary="",
+        artifacts=[boxes],
+        receipts=[],
+        error="",
+        error_fix="",
+        error_code="",
+    )
+    assert names(remember([file("a.jpg")], [found], "One cat.", [], SPEC_OF)) == ["a.jpg", "@answer"]
