@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,29 @@ def engine_class(entry: ModelEntry) -> type[Engine]:
     return found
 
 
+def missing_packages(extra: str) -> list[str]:
+    """Packages of one of the project's extras that are not installed."""
+    lines = metadata.requires("sensorium") or []
+    names = [re.match(r"[\w.-]+", line) for line in lines if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", line)]
+    return [match[0] for match in names if match and not _is_installed(match[0])]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def missing_extra(entry: ModelEntry, error: ImportError) -> MissingExtraError:
-    """The error for a library that is not installed."""
-    package = error.name or str(error)
+    """The error for a library that is not installed, or that lacks a library of the system."""
+    if not isinstance(error, ModuleNotFoundError):
+        return MissingExtraError(
+            f"{entry.id}: a library can't be loaded: {error}.",
+            fix="Install the system's package for it (libgomp.so.1: apt install libgomp1).",
+        )
     return MissingExtraError(
-        f"{entry.id} needs the package {package!r}, which is not installed.",
-        fix=f"Run: pip install 'sensorium[{entry.extra}]'" if entry.extra else f"Run: pip install {package}",
+        f"{entry.id} needs the package {error.name!r}, which is not installed.",
+        fix=f"Run: pip install 'sensorium[{entry.extra}]'" if entry.extra else f"Run: pip install {error.name}",
     )

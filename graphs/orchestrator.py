@@ -164,7 +164,7 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
 async def _stream_answer(messages: Sequence[BaseMessage], context: TurnContext, usage: dict[str, int]) -> str:
     """Tokens as they come; ``usage`` is added to."""
     pieces: list[str] = []
-    async for chunk in context.chat.astream(messages):
+    async for chunk in context.chat.bind(shared=1).astream(messages):  # the system prompt
         if text := str(chunk.text):
             pieces.append(text)
             context.emit(MessageDelta(text=text))

@@ -22,8 +22,8 @@ from engines.text.llama_server import LlamaOptions, LlamaServer
 
 logger = logging.getLogger(__name__)
 
-#: States kept in all; older ones go. There is one for each model, set of tools and version of the prompts.
-KEPT = 4
+#: States kept in all; older ones go. There is one for each model, lane, set of tools and version of the prompts.
+KEPT = 8
 
 
 class PrefixStates:

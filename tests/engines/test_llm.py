@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -315,3 +316,42 @@ class TestDamagedWeights:
     def test_options_that_make_no_sense_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="options"):
             LlamaCpp(damaged(tmp_path, context_tokens=3))
+
+
+@pytest.mark.models
+class TestPromptStates:
+    """What a process made of a shared prompt is there for the next one."""
+
+    SHARED = (ChatTurn("system", "You name the capital of a country. " * 20), ChatTurn("user", "France"))
+
+    def ask(self, weights: Callable[[str], Path], cache: Path) -> ChatReply:
+        engine = LlamaCpp(dataclasses.replace(small_llm(weights), cache=cache))
+        try:
+            request = ChatRequest(
+                [*self.SHARED, ChatTurn("user", "And of Spain?")], max_tokens=3, lane="plan", shared=2
+            )
+            return engine.complete(request)
+        finally:
+            engine.close()
+
+    def test_a_new_process_does_not_read_the_shared_messages_again(
+        self, weights: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        first, second = self.ask(weights, tmp_path), self.ask(weights, tmp_path)
+        assert second.cached_tokens > 0.8 * second.prompt_tokens
+        assert second.text == first.text
+        (state,) = (tmp_path / "prompts").iterdir()
+        assert b"Spain" not in state.read_bytes()
+
+    def test_a_damaged_state_is_made_again(self, weights: Callable[[str], Path], tmp_path: Path) -> None:
+        first = self.ask(weights, tmp_path)
+        (state,) = (tmp_path / "prompts").iterdir()
+        state.write_bytes(state.read_bytes()[:1000])
+        assert self.ask(weights, tmp_path).text == first.text
+        assert state.stat().st_size > 1000
+
+    def test_without_a_folder_to_write_to_it_works_all_the_same(
+        self, weights: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        assert self.ask(weights, tmp_path / "file" / "no-folder").text
