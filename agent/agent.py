@@ -188,12 +188,18 @@ class Agent:
                 )
             ),
         )
-        context = TurnContext(chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit)
+        context = TurnContext(
+            chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit, read_text=self._read_text
+        )
         config: RunnableConfig = {"configurable": {"thread_id": checkpoint_thread(parts.owner, live.thread_id)}}
         state: dict[str, Any] = await parts.graph.ainvoke(
             new_turn(info.id, info.message, refs), config, context=context, durability="sync"
         )
         return state
+
+    async def _read_text(self, artifact_id: str) -> str:
+        path = await self._parts.artifacts.path(artifact_id)
+        return (await asyncio.to_thread(path.read_text, "utf-8")).removeprefix("\ufeff").strip()
 
     async def _finish(self, live: LiveRun, state: dict[str, Any], model: str, seconds: float) -> None:
         results: list[StepResult] = list(state.get("results", {}).values())

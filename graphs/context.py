@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, trim_messages
@@ -19,6 +19,9 @@ HISTORY_TOKENS = 2_500
 BEFORE_MESSAGES = 4
 BEFORE_CHARS = 300
 
+#: What of an attached text the model sees, in characters: about a quarter of the embedded model's window.
+TEXT_CHARS = 8_000
+
 #: What an earlier tool found is kept to this many characters.
 FACT_CHARS = 600
 
@@ -31,8 +34,13 @@ def before(messages: Sequence[AnyMessage]) -> str:
     )
 
 
-def response_messages(messages: Sequence[AnyMessage], results: Sequence[StepResult]) -> list[BaseMessage]:
-    """System prompt, as much history as fits, and the message with what the tools found."""
+def response_messages(
+    messages: Sequence[AnyMessage], results: Sequence[StepResult], texts: Mapping[str, str]
+) -> list[BaseMessage]:
+    """System prompt, as much history as fits, and the message with its text files and what the tools found.
+
+    ``texts`` is file name -> text; a long one is cut, and the model is told.
+    """
     history = trim_messages(
         _history(messages[:-1]),
         max_tokens=HISTORY_TOKENS,
@@ -45,7 +53,8 @@ def response_messages(messages: Sequence[AnyMessage], results: Sequence[StepResu
         f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else result["summary"]
         for result in results
     ]
-    return [system, *history, HumanMessage(_asked(messages[-1], findings))]
+    attached = "".join(f"\n\n[{name}]\n{_cut(text, TEXT_CHARS)}" for name, text in texts.items())
+    return [system, *history, HumanMessage(_asked(messages[-1], findings) + attached)]
 
 
 def _history(messages: Sequence[AnyMessage]) -> list[BaseMessage]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from graphs.plan import Offer, StepResult
 from memory.events import PlannedStep
-from tools.registry import Registry
 from tools.spec import ToolSpec
 from tools.types import MediaKind
 
@@ -39,7 +38,7 @@ def offers_of_turn(
     for ref in attachments:
         if kind := _AS_MEDIA.get(ref["kind"]):
             name = _free_name(ref["name"], offers)
-            offers[name] = Offer(name, kind, ref["id"])
+            offers[name] = Offer(name, kind, ref["id"], is_file=True)
     for item in known:
         offers.setdefault(item["name"], Offer(**item))
     if len(message) > LONG_MESSAGE:
@@ -61,30 +60,37 @@ def remember(
             texts[name] = Offer(name, "text", text, earlier=True)
     made = [artifact for result in results if not result["error"] for artifact in _works(result, spec_of)]
     files = {
-        ref["name"]: Offer(ref["name"], kind, ref["id"], earlier=True)
+        ref["name"]: Offer(ref["name"], kind, ref["id"], earlier=True, is_file=True)
         for ref in (*attachments, *made)
-        if (kind := _AS_MEDIA.get(ref["kind"])) in ("image", "audio", "video")
+        if (kind := _AS_MEDIA.get(ref["kind"]))
     }
     for item in known:
-        (texts if item["kind"] == "text" else files).setdefault(item["name"], Offer(**item))
+        (files if item["is_file"] else texts).setdefault(item["name"], Offer(**item))
     kept = [*list(files.values())[:REMEMBERED_FILES], *texts.values()]
     return [asdict(offer) for offer in kept]
 
 
-def resolve(
-    step: PlannedStep, offers: Sequence[Offer], results: Mapping[str, StepResult], tools: Registry
+async def resolve(
+    step: PlannedStep,
+    offers: Sequence[Offer],
+    results: Mapping[str, StepResult],
+    spec_of: Callable[[str], ToolSpec],
+    read_text: Callable[[str], Awaitable[str]],
 ) -> dict[str, Any]:
-    """The step's arguments with every name replaced by an artifact's id or a text."""
-    kinds = tools.get(step.tool).media_parameters
-    values = {offer.name: offer.value for offer in offers}
+    """The step's arguments with every name replaced by an artifact's id or a text. ``read_text`` gives a file's."""
+    kinds = spec_of(step.tool).media_parameters
+    named = {offer.name: offer for offer in offers}
     args: dict[str, Any] = {}
     for name, value in step.args.items():
         kind = kinds.get(name)
         if kind and value in results:
             source = results[value]
-            args[name] = source["fields"][tools.get(source["tool"]).produces[kind]]
+            args[name] = source["fields"][spec_of(source["tool"]).produces[kind]]
+        elif kind and value in named:
+            offer = named[value]
+            args[name] = await read_text(offer.value) if kind == "text" and offer.is_file else offer.value
         else:
-            args[name] = values.get(value, value) if kind else value
+            args[name] = value
     return args
 
 

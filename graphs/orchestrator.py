@@ -122,7 +122,7 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     call_id = f"{task['run_id']}:{step.id}"
     offers = [Offer(**offer) for offer in task["offers"]]
     try:
-        args = resolve(step, offers, task["results"], context.tools)
+        args = await resolve(step, offers, task["results"], context.tools.get, context.read_text)
         outcome = await context.tools.run(step.tool, args, call_id=call_id, emit=context.emit)
     except SensoriumError as error:
         context.emit(ToolFailed(call_id=call_id, tool=step.tool, code=error.code, message=str(error)))
@@ -151,7 +151,9 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     if results and all(result["error"] for result in results):
         answer = f"That did not work. {results[0]['error']}"
     else:
-        answer = await _stream_answer(response_messages(state["messages"], results), context, usage)
+        files = [ref for ref in state["attachments"] if ref["kind"] == "text"]
+        texts = {ref["name"]: await context.read_text(ref["id"]) for ref in files}
+        answer = await _stream_answer(response_messages(state["messages"], results, texts), context, usage)
     facts = [result["summary"] for result in results if not result["error"]]
     return {
         "messages": [AIMessage(answer, additional_kwargs={"facts": facts})],

@@ -28,6 +28,8 @@ class Offer:
     value: str
     earlier: bool = False
     """From an earlier turn of the conversation."""
+    is_file: bool = False
+    """``value`` is an artifact's id, also where the kind is text."""
 
 
 class StepResult(TypedDict):

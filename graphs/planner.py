@@ -102,6 +102,11 @@ class Planner:
             return None
         args = {name: value for name, value in decision.items() if name != "tool" and value is not None}
         args = self._grounded(self._tools[tool], args, request, steps, notes)
+        if any(
+            STEP_REFERENCE.match(str(value)) and value not in {step.id for step in steps} for value in args.values()
+        ):
+            notes.append(f"{tool} was left out: there is no text for it yet.")
+            return None
         if any(step.tool == tool and step.args == args for step in steps):
             notes.append(f"A second call of {tool} with the same arguments was left out.")
             return None
@@ -115,20 +120,22 @@ class Planner:
         steps: Sequence[PlannedStep],
         notes: list[str],
     ) -> dict[str, Any]:
-        """Text must come from somewhere. A text that neither the message nor the conversation holds, while an earlier
-        step gives text nobody has used, is a guess of that step's result: refer to the step instead.
+        """Text must come from somewhere. One that neither the message nor the conversation holds, while an earlier step
+        gives text, is a guess of that step's result: refer to the step instead. A reference to a step that is not
+        there (text is free, so a schema can't forbid it) becomes one to whatever text there is.
         """
         for name, kind in spec.media_parameters.items():
             value = args.get(name)
             if kind != "text" or not isinstance(value, str):
                 continue
             names = candidates("text", request.offers, steps, self._tools)
-            if value in names or _holds(f"{request.before} {request.message}", value):
+            dangling = STEP_REFERENCE.match(value) is not None
+            if value in names or (not dangling and _holds(f"{request.before} {request.message}", value)):
                 continue
-            results = [name for name in names if STEP_REFERENCE.match(name)]
-            if results:
-                notes.append(f"{spec.name} gets {results[0]} for its {name}.")
-                args = {**args, name: results[0]}
+            fitting = names if dangling else [name for name in names if STEP_REFERENCE.match(name)]
+            if fitting:
+                notes.append(f"{spec.name} gets {fitting[0]} for its {name}.")
+                args = {**args, name: fitting[0]}
         return args
 
 

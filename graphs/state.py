@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
@@ -46,6 +46,8 @@ class TurnContext:
     planner: Planner
     tools: Registry
     emit: Callable[[EventBody], None]
+    read_text: Callable[[str], Awaitable[str]]
+    """The text of an artifact of kind text, by id."""
 
 
 def new_turn(run_id: str, message: str, attachments: list[ArtifactRef]) -> Turn:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
-from importlib import metadata
 from typing import Any
 
 import click
@@ -18,6 +16,7 @@ from agent.settings import Settings, load_settings
 from engines.catalog import Catalog, ModelEntry
 from engines.downloads import OnPullProgress, PullProgress
 from engines.errors import SensoriumError, UnavailableError
+from engines.loading import missing_packages
 from engines.weights import WeightStore
 
 _PIPE_WIDTH = 200
@@ -42,28 +41,13 @@ def _open() -> tuple[Catalog, WeightStore]:
     return Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir)
 
 
-def _missing_packages(extra: str) -> list[str]:
-    """Packages of one of the project's extras that are not installed."""
-    lines = metadata.requires("sensorium") or []
-    names = [re.match(r"[\w.-]+", line) for line in lines if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", line)]
-    return [match[0] for match in names if match and not _is_installed(match[0])]
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _state(entry: ModelEntry, store: WeightStore) -> str:
     """``remote``, ``missing``, ``needs-extra`` or ``ready``."""
     if entry.remote:
         return "remote"
     if not store.is_ready(entry):
         return "missing"
-    return "needs-extra" if entry.extra and _missing_packages(entry.extra) else "ready"
+    return "needs-extra" if entry.extra and missing_packages(entry.extra) else "ready"
 
 
 def _size(size: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 from homes import events_of, scripted_app, turn, types, upload
 
 from engines.errors import InputError, NotFoundError
+from memory.artifact_types import Lineage
 from memory.events import Event, MessageDelta, PlanMade, RunFailed, RunFinished, ToolFailed, ToolFinished
 
 PEOPLE = {
@@ -68,6 +69,16 @@ async def test_a_conversation_goes_on_in_a_new_process_and_knows_its_files(tmp_p
         events = await turn(app, "And where is the dog?")
         assert "No dog" in next(e.body.summary for e in events if isinstance(e.body, ToolFinished))
         assert [m.role for m in await app.chats.messages("talk")] == ["user", "assistant"] * 2
+
+
+async def test_a_text_file_is_read_by_the_tool_that_gets_it(tmp_path: Path) -> None:
+    judge = {"when": "letter", "calls": [{"tool": "analyze_sentiment", "text": "letter.txt"}], "answer": "{results}"}
+    async with scripted_app(tmp_path, [judge]) as app:
+        letter = await app.artifacts.add_bytes(
+            b"I hate this. Awful!", name="letter.txt", lineage=Lineage(tool="upload")
+        )
+        info = await app.agent.start("Is the letter kind?", thread_id="talk", attachments=[letter.id])
+        assert "negative" in finished(await events_of(app, info.id)).answer
 
 
 async def test_followers_can_come_late_and_from_any_point(tmp_path: Path) -> None:

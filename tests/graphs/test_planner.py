@@ -78,6 +78,18 @@ async def test_a_guess_of_an_earlier_result_becomes_a_reference_to_it() -> None:
     assert plan.notes == ("translate gets $1 for its text.",)
 
 
+async def test_a_reference_to_nothing_becomes_whatever_text_there_is() -> None:
+    letter = Offer("letter.txt", "text", "id-3")
+    plan = await planned(decider({"tool": "speak", "text": "$1"}), "Read it aloud", letter)
+    assert plan.steps[0].args["text"] == "letter.txt"
+
+
+async def test_a_reference_to_nothing_with_no_text_at_all_leaves_the_question_to_the_answer() -> None:
+    plan = await planned(decider({"tool": "speak", "text": "$1"}), "Read it aloud")
+    assert plan.steps == ()
+    assert plan.notes == ("speak was left out: there is no text for it yet.",)
+
+
 async def test_text_from_the_message_stays_as_it_is() -> None:
     speak = {"tool": "speak", "text": "Dinner is ready!"}
     plan = await planned(decider(TRANSCRIBE, speak), "Write the memo down and say “dinner is ready”", MEMO)
