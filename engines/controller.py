@@ -14,7 +14,7 @@ from typing import Any
 from engines.catalog import Catalog, ModelEntry
 from engines.errors import EngineError, OutOfMemoryError
 from engines.lease import E, Lease, Workers, failures_of
-from engines.loading import LoadContext, engine_class
+from engines.loading import LoadContext, engine_class, missing_packages
 from engines.progress import Cancelled, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Engine
 from engines.residents import Residents, close_engine
@@ -120,6 +120,23 @@ class ModelController:
         finally:
             if closing := lease.end():
                 await asyncio.wait([closing])
+
+    def choose(self, capability: type[Engine], language: str) -> str:
+        """The id of the model to use for a language (ISO 639-1).
+
+        The default of the capability if it knows the language or names none, otherwise the first that does, runs here,
+        and is ready to be loaded; otherwise the default all the same.
+        """
+        default = self._catalog.default(capability.capability)
+        if not default.languages or language in default.languages:
+            return default.id
+        fitting = (entry for entry in self._catalog.of(capability.capability) if language in entry.languages)
+        return next((entry.id for entry in fitting if self._can_load(entry)), default.id)
+
+    def _can_load(self, entry: ModelEntry) -> bool:
+        return (
+            not entry.remote and self._weights.is_ready(entry) and not (entry.extra and missing_packages(entry.extra))
+        )
 
     def pin(self, model: str) -> None:
         """Keep a model once it is loaded, however long it is idle and however much room others need."""

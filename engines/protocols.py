@@ -122,7 +122,10 @@ class TextToSpeech(Engine, Protocol):
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> Audio:
-        """Read ``text`` aloud, sentence by sentence. ``speed`` 2.0 is twice as fast."""
+        """Read ``text`` aloud, sentence by sentence. ``speed`` 2.0 is twice as fast.
+
+        ``language`` is the text's. Without a ``voice``, the first of that language reads it, or else the first.
+        """
         ...
 
 

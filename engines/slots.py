@@ -35,6 +35,10 @@ class Weights(Protocol):
         """The folder with the entry's files, checked and complete. Blocking. Raises MissingWeightsError."""
         ...
 
+    def is_ready(self, entry: ModelEntry) -> bool:
+        """Whether `require` has what it needs. Cheap."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
+from engines.audio.aloud import voice_for
 from engines.protocols import LanguageIdentification, SpeechToText, TextToSpeech, VoiceActivity
 from engines.text.languages import language_code, language_name
 from tools.call import ToolCall
@@ -111,24 +112,29 @@ class Spoken(ToolResult):
 async def speak(
     call: ToolCall,
     text: Annotated[Text, Field(description="what to say", max_length=20_000)],
-    voice: Annotated[str | None, Field(description="a voice's id; none: the default")] = None,
+    voice: Annotated[str | None, Field(description="a voice's id; none: one of the language")] = None,
     speed: Annotated[float, Field(ge=0.5, le=2.0, description="2.0 is twice as fast")] = 1.0,
+    language: Annotated[str | None, Field(description="the text's language; none: detected")] = None,
 ) -> Spoken:
     """Read a text aloud (text to speech)."""
-    async with call.use(LanguageIdentification) as lease:
-        guess = await lease.run(lambda engine, _: engine.identify(text))
-    async with call.use(TextToSpeech) as speaker:
+    code = language_code(language) if language else await _language_of(call, text)
+    async with call.use(TextToSpeech, call.workshop.controller.choose(TextToSpeech, code)) as speaker:
         sound = await speaker.run(
             lambda engine, cancel: engine.speak(
-                text, voice=voice, language=guess.code, speed=speed, on_progress=call.progress, cancel=cancel
+                text, voice=voice, language=code, speed=speed, on_progress=call.progress, cancel=cancel
             )
         )
         voices = await speaker.run(lambda engine, _: engine.voices)
-    chosen = next((item for item in voices if item.id == voice), voices[0])
+    chosen = voice_for(voices, voice, code)
     return Spoken(
         audio=await call.save_audio(sound, "speech.wav"),
         seconds=round(sound.seconds, 2),
         voice=chosen.id,
-        language=guess.code,
+        language=code,
         voice_language=chosen.language,
     )
+
+
+async def _language_of(call: ToolCall, text: str) -> str:
+    async with call.use(LanguageIdentification) as lease:
+        return (await lease.run(lambda engine, _: engine.identify(text))).code

@@ -75,6 +75,9 @@ class Machine:
             raise MissingWeightsError(f"{entry.id} is not here.", fix=f"Run: sensorium models pull {entry.id}")
         return Path(entry.id)
 
+    def is_ready(self, entry: ModelEntry) -> bool:
+        return entry.id not in self.missing
+
     @property
     def loaded(self) -> list[str]:
         return sorted(engine.model for engine in self.built if not engine.closed)

@@ -40,6 +40,9 @@ class OneFolder:
     def require(self, entry: ModelEntry) -> Path:
         return self.folder
 
+    def is_ready(self, entry: ModelEntry) -> bool:
+        return True
+
 
 def catalog(default: str = LIGHT) -> Catalog:
     """The built-in entries, with ``default`` the default chat model; its context is short."""
