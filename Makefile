@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-# Installing from a lock: exact versions, checked by hash, compiled to bytecode so that the first start is quick.
-INSTALL := $(PIP) install --quiet --compile --require-hashes --no-deps --requirement
+# Installing from a lock: exact versions, checked by hash; then compiled to bytecode so that the first start is quick.
+INSTALL := $(PIP) install --quiet --no-compile --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile pyproject.toml --extra ui --extra speech --group build --universal --python-version 3.11 \
            --generate-hashes --no-annotate --no-header --quiet --no-emit-index-url --no-emit-find-links
 
@@ -54,10 +54,12 @@ $(VENV)/.run: $(VENV)/bin/python requirements.lock pyproject.toml
 	@echo "Installing (a minute or two) ..."
 	@$(INSTALL) requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python deploy/slim.py
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 	@echo "Installing (a minute or two) ..."
 	@$(INSTALL) requirements-dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@ $(VENV)/.run

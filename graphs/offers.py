@@ -85,7 +85,8 @@ async def resolve(
         kind = kinds.get(name)
         if kind and value in results:
             source = results[value]
-            args[name] = source["fields"][spec_of(source["tool"]).produces[kind]]
+            field = spec_of(source["tool"]).produces.get(kind)
+            args[name] = source["fields"][field] if field else source["summary"]
         elif kind and value in named:
             offer = named[value]
             args[name] = await read_text(offer.value) if kind == "text" and offer.is_file else offer.value

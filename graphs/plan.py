@@ -71,7 +71,7 @@ def candidates(
     kind: MediaKind, offers: Iterable[Offer], steps: Sequence[PlannedStep], tools: Mapping[str, ToolSpec]
 ) -> list[str]:
     """Names that an argument of a kind may have: earlier results first, newest first, then what is offered."""
-    results = [step.id for step in reversed(steps) if kind in tools[step.tool].produces]
+    results = [step.id for step in reversed(steps) if kind in tools[step.tool].gives]
     return results + [offer.name for offer in offers if offer.kind == kind]
 
 

@@ -102,9 +102,9 @@ class Planner:
             return None
         args = {name: value for name, value in decision.items() if name != "tool" and value is not None}
         args = self._grounded(self._tools[tool], args, request, steps, notes)
-        if any(
-            STEP_REFERENCE.match(str(value)) and value not in {step.id for step in steps} for value in args.values()
-        ):
+        texts = candidates("text", request.offers, steps, self._tools)
+        kinds = self._tools[tool].media_parameters
+        if any(kinds.get(k) == "text" and STEP_REFERENCE.match(str(v)) and v not in texts for k, v in args.items()):
             notes.append(f"{tool} was left out: there is no text for it yet.")
             return None
         if any(step.tool == tool and step.args == args for step in steps):

@@ -51,6 +51,11 @@ class ToolSpec:
         """Kind of media -> the result's field that holds it, for later steps to work on."""
         return {kind: name for name, kind in _media_fields(self.result).items()}
 
+    @cached_property
+    def gives(self) -> frozenset[MediaKind]:
+        """The kinds of media a later step may take from the result. Mere facts are given as text: their summary."""
+        return frozenset(self.produces or ("text",))
+
     def choices(self, parameter: str) -> OneOf | None:
         """Where the values of a parameter come from, if an engine names them."""
         return next(

@@ -43,6 +43,11 @@ def test_a_forward_reference_is_refused() -> None:
     assert found == ["$1: text must be text, and '$2' is none."]
 
 
+def test_facts_may_be_read_aloud() -> None:
+    found = plan(("detect_objects", {"image": "a.jpg"}), ("speak", {"text": "$1"}))
+    assert problems(found, [Offer("a.jpg", "image", "id")], TOOLS) == []
+
+
 def test_a_result_of_the_wrong_type_is_refused() -> None:
     found = problems(plan(("speak", {"text": "x"}), ("translate", {"text": "$1", "target_language": "es"})), [], TOOLS)
     assert found == ["$2: text must be text, and '$1' is none."]

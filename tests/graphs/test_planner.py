@@ -90,6 +90,13 @@ async def test_a_reference_to_nothing_with_no_text_at_all_leaves_the_question_to
     assert plan.notes == ("speak was left out: there is no text for it yet.",)
 
 
+async def test_a_reference_to_a_step_without_text_is_left_out() -> None:
+    spoken = {"tool": "speak", "text": "Good morning"}
+    translated = {"tool": "translate", "text": "$1", "target_language": "French"}
+    plan = await planned(decider(spoken, translated), "Say Good morning")
+    assert [step.tool for step in plan.steps] == ["speak"]
+
+
 async def test_text_from_the_message_stays_as_it_is() -> None:
     speak = {"tool": "speak", "text": "Dinner is ready!"}
     plan = await planned(decider(TRANSCRIBE, speak), "Write the memo down and say “dinner is ready”", MEMO)

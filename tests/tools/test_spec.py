@@ -88,3 +88,5 @@ def test_a_chain_of_the_built_in_tools_fits_together() -> None:
     assert BY_NAME["transcribe_audio"].produces == {"text": "text"}
     assert BY_NAME["translate"].media_parameters == {"text": "text"}
     assert BY_NAME["speak"].produces == {"audio": "audio"}
+    assert BY_NAME["speak"].gives == {"audio"}
+    assert BY_NAME["analyze_sentiment"].gives == {"text"}
