@@ -177,16 +177,7 @@ class Agent:
     async def _work(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> dict[str, Any]:
         parts = self._parts
         chat: BaseChatModel = parts.chat_models.get(
-            info.model,
-            on_loading=lambda progress: live.emit(
-                ModelLoading(
-                    model=progress.model,
-                    fraction=progress.fraction,
-                    message=progress.message,
-                    seconds=progress.seconds,
-                    memory_mb=progress.memory_mb,
-                )
-            ),
+            info.model, on_loading=lambda progress: live.emit(ModelLoading.of(progress))
         )
         context = TurnContext(
             chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit, read_text=self._read_text

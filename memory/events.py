@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from engines.slots import LoadProgress
 from memory.artifact_types import ArtifactRef
 
 SCHEMA_VERSION = 1
@@ -127,6 +128,11 @@ class ModelLoading(Body):
     message: str = ""
     seconds: float | None = None
     memory_mb: float | None = None
+
+    @classmethod
+    def of(cls, progress: LoadProgress) -> ModelLoading:
+        """As the model controller reports it."""
+        return cls.model_validate(progress, from_attributes=True)
 
 
 class ModelSwitched(Body):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from PIL.Image import Image
 
 from engines.audio.read import read_audio, write_wav
-from engines.controller import Lease, LoadProgress, ModelController
+from engines.controller import Lease, ModelController
 from engines.image.read import read_image
 from engines.media import Limits
 from engines.protocols import Audio, Engine
@@ -59,7 +59,9 @@ class ToolCall:
     @asynccontextmanager
     async def use(self, capability: type[E], model: str | None = None) -> AsyncIterator[Lease[E]]:
         """Lend an engine; loading is reported, and a receipt is written when the engine is given back."""
-        async with self.workshop.controller.use(capability, model, on_loading=self._report_loading) as lease:
+        async with self.workshop.controller.use(
+            capability, model, on_loading=lambda progress: self.emit(ModelLoading.of(progress))
+        ) as lease:
             started = time.monotonic()
             yield lease
             entry = lease.entry
@@ -118,15 +120,4 @@ class ToolCall:
             args=dict(self.args),
             models=tuple({"id": receipt.model, "sha256": receipt.sha256} for receipt in self.receipts),
             parents=tuple(self.parents),
-        )
-
-    def _report_loading(self, progress: LoadProgress) -> None:
-        self.emit(
-            ModelLoading(
-                model=progress.model,
-                fraction=progress.fraction,
-                message=progress.message,
-                seconds=progress.seconds,
-                memory_mb=progress.memory_mb,
-            )
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from engines.errors import EngineError, InputError
 from engines.image.coco import COCO_LABELS
 from engines.loading import LoadContext
+from engines.onnx import cpu_session
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Box
 
@@ -36,20 +37,14 @@ class NanoDet:
     labels: tuple[str, ...] = COCO_LABELS
 
     def __init__(self, context: LoadContext) -> None:
-        import onnxruntime
-
         files = sorted(context.folder.glob("*.onnx"))
         if len(files) != 1:
             raise EngineError(
                 f"{context.entry.id}: its folder must hold one .onnx file; it holds {len(files)}.",
                 fix=f"Fetch it again: sensorium models pull {context.entry.id}",
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = context.threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs other models CPU
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(files[0], options, providers=["CPUExecutionProvider"])
+            self._session = cpu_session(files[0], context.threads)
         except Exception as error:  # onnxruntime's exceptions share no base class below this one
             raise EngineError(
                 f"{context.entry.id} can't be loaded: {str(error).splitlines()[0]}.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engines.errors import EngineError
 from engines.loading import LoadContext, missing_extra
+from engines.onnx import cpu_session
 from engines.progress import NEVER, CancelToken
 
 if TYPE_CHECKING:
@@ -26,19 +27,12 @@ class MiniLM:
 
     def __init__(self, context: LoadContext) -> None:
         try:
-            import onnxruntime
             from tokenizers import Tokenizer
         except ImportError as error:
             raise missing_extra(context.entry, error) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = context.threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._tokenizer: Any = Tokenizer.from_file(str(context.folder / "tokenizer.json"))
-            self._session: Any = onnxruntime.InferenceSession(
-                str(context.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = cpu_session(context.folder / "model.onnx", context.threads)
         except Exception as error:  # both libraries raise bare Exceptions for a file they can't read
             raise EngineError(
                 f"{context.entry.id}: the weights can't be loaded: {error}.",
