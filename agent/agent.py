@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 
 from agent.runs import LiveRun
 from engines.errors import InputError, SensoriumError
+from engines.progress import to_the_end
 from engines.text.chat import ChatDescription, ChatModels
 from graphs.orchestrator import Graph
 from graphs.plan import Offer, Plan, StepResult
@@ -22,7 +23,7 @@ from graphs.planner import Planner, Request
 from graphs.state import TurnContext, new_turn
 from memory.artifact_types import ArtifactRef
 from memory.artifacts import ArtifactStore
-from memory.chats import Chats, EndStatus, RunInfo
+from memory.chats import OPEN, Chats, EndStatus, RunInfo
 from memory.checkpoints import checkpoint_thread
 from memory.event_log import EventLog
 from memory.events import (
@@ -56,6 +57,8 @@ class Parts:
     planner: Planner
     tools: Registry
     graph: Graph
+    forget: Callable[[str], Awaitable[None]]
+    """Deletes a conversation's checkpoints."""
     max_message_chars: int
     default_model: str | None = None
 
@@ -66,8 +69,8 @@ class Agent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._live: dict[str, LiveRun] = {}
-        # One turn of a conversation at a time: the next one builds on its messages.
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # One turn of a conversation at a time: the next one builds on its messages. A lock lives while a turn has it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(
         self,
@@ -92,13 +95,17 @@ class Agent:
         live.emit(RunStarted(thread_id=thread.id, message=message, attachments=tuple(refs), model=chosen))
         self._live[info.id] = live
         live.task = asyncio.create_task(self._drive(live, info, refs), name=f"run {info.id}")
+        await asyncio.sleep(0)  # a task that is cancelled before its first step never gets to store its end
         return info
 
-    async def retry(self, run_id: str) -> RunInfo:
-        """Run an earlier turn's message again, in the same conversation, with the same attachments and model."""
+    async def retry(self, run_id: str, *, model: str | None = None) -> RunInfo:
+        """Run an earlier turn's message again, in the same conversation, with the same attachments.
+
+        With the same model, unless another is named.
+        """
         info = await self._parts.chats.run(run_id)
         return await self.start(
-            info.message, thread_id=info.thread_id, attachments=info.attachments, model=info.model or None
+            info.message, thread_id=info.thread_id, attachments=info.attachments, model=model or info.model or None
         )
 
     async def events(self, run_id: str, *, after: int = -1) -> AsyncIterator[Event]:
@@ -108,6 +115,7 @@ class Agent:
             async for event in live.follow(after):
                 yield event
             return
+        has_ended = False
         while True:
             batch = await self._parts.log.read(run_id, after)
             for event in batch:
@@ -115,20 +123,24 @@ class Agent:
                 after = event.seq
                 if event.is_terminal:
                     return
-            if not batch:
-                if (await self._parts.chats.run(run_id)).status not in ("queued", "running"):
-                    return
+            if batch:
+                continue
+            if has_ended:
+                return
+            # The last event may be logged between the look at the log and this one: then the log is read once more.
+            has_ended = (await self._parts.chats.run(run_id)).status not in OPEN
+            if not has_ended:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def cancel(self, run_id: str) -> bool:
-        """Stop a run. False: it has ended already, or another process works on it."""
+        """Stop a run. False: it has ended by itself, or another process works on it."""
         await self._parts.chats.run(run_id)
         live = self._live.get(run_id)
         if live is None or live.task is None or live.has_ended:
             return False
         live.task.cancel()
         await asyncio.wait([live.task])
-        return True
+        return (await self._parts.chats.run(run_id)).status == "cancelled"
 
     async def plan(self, message: str, offers: Sequence[Offer] = (), *, model: str | None = None) -> Plan:
         """The plan for a message, without running or storing anything. ``offers`` need not exist as files."""
@@ -137,6 +149,10 @@ class Agent:
             Request(message, offers), self._parts.chat_models.get(model or self._parts.default_model)
         )
         return plan
+
+    async def forget(self, thread_id: str) -> None:
+        """Drop what the graph keeps of a conversation that was deleted."""
+        await self._parts.forget(checkpoint_thread(self._parts.owner, thread_id))
 
     async def close(self) -> None:
         """Cancel what runs and wait until it is stored."""
@@ -160,11 +176,12 @@ class Agent:
         """Work on a run until it ends, and store how it ended."""
         started = time.monotonic()
         try:
-            async with self._turns[live.thread_id]:
+            async with self._turns.setdefault(live.thread_id, asyncio.Lock()):
                 state = await self._work(live, info, refs)
             await self._finish(live, state, info.model, time.monotonic() - started)
         except asyncio.CancelledError:
-            await self._end(live, RunCancelled(), "cancelled", live.text or None)
+            if not live.has_ended:
+                await self._end(live, RunCancelled(), "cancelled", live.text or None)
         except SensoriumError as error:
             await self._fail(live, RunFailed(code=error.code, message=error.message, fix=error.fix))
         except Exception:  # the run's end must be told whatever broke; the log has the trace
@@ -225,11 +242,13 @@ class Agent:
         artifacts: Sequence[str] = (),
         error: dict[str, Any] | None = None,
     ) -> None:
-        await live.end(
-            body,
-            lambda: self._parts.chats.finish_run(
-                live.run_id, status=status, answer=answer, artifacts=artifacts, error=error
-            ),
+        await to_the_end(
+            live.end(
+                body,
+                lambda: self._parts.chats.finish_run(
+                    live.run_id, status=status, answer=answer, artifacts=artifacts, error=error
+                ),
+            )
         )
 
 

@@ -100,6 +100,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
                 planner=Planner(BUILT_IN, _choices(catalog)),
                 tools=tools,
                 graph=build_graph(checkpointer),
+                forget=checkpointer.adelete_thread,
                 max_message_chars=settings.max_message_chars,
                 default_model=settings.model,
             )

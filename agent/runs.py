@@ -27,6 +27,7 @@ class LiveRun:
         self._log = log
         self._events: list[Event] = []
         self._logged = 0
+        self._tried = 0
         self._published = 0
         self._changed = asyncio.Condition()
         self._writing = asyncio.Lock()
@@ -88,13 +89,15 @@ class LiveRun:
 
     async def _log_pending(self) -> None:
         batch = self._events[self._logged :]
+        self._tried = len(self._events)
         try:
             await self._log.append(batch)
         except Exception as error:  # a full disk must not take the answer from the user who is looking at it
-            logger.warning("run %s: %d events were not logged: %s", self.run_id, len(batch), error)
-        self._logged += len(batch)
+            logger.warning("run %s: %d events are not logged yet: %s", self.run_id, len(batch), error)
+        else:
+            self._logged += len(batch)
 
     async def _publish(self) -> None:
         async with self._changed:
-            self._published = self._logged
+            self._published = self._tried
             self._changed.notify_all()

@@ -6,8 +6,12 @@ a token that was set makes ``check()`` raise `Cancelled`, which the controller t
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Called with the fraction done in 0..1 (``None``: not known) and a short message.
 OnProgress = Callable[[float | None, str], None]
@@ -41,3 +45,22 @@ def ignore_progress(fraction: float | None, message: str) -> None:
 
 #: The token of callers that never cancel. It must never be set.
 NEVER = CancelToken()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``, which being cancelled does not stop: the cancellation is raised when the work has ended.
+
+    For short work that must not be left half done, such as a transaction.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # nobody else looks at it
+        raise cancelled
+    return task.result()

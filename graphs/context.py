@@ -19,7 +19,8 @@ HISTORY_TOKENS = 2_500
 BEFORE_MESSAGES = 4
 BEFORE_CHARS = 300
 
-#: What of an attached text the model sees, in characters: about a quarter of the embedded model's window.
+#: What of an attached text, or of what a tool found, the model sees, in characters: about a quarter of the embedded
+#: model's window.
 TEXT_CHARS = 8_000
 
 #: What an earlier tool found is kept to this many characters.
@@ -35,25 +36,27 @@ def before(messages: Sequence[AnyMessage]) -> str:
 
 
 def response_messages(
-    messages: Sequence[AnyMessage], results: Sequence[StepResult], texts: Mapping[str, str]
+    messages: Sequence[AnyMessage], results: Sequence[StepResult], texts: Mapping[str, str], *, share: float = 1.0
 ) -> list[BaseMessage]:
     """System prompt, as much history as fits, and the message with its text files and what the tools found.
 
-    ``texts`` is file name -> text; a long one is cut, and the model is told.
+    ``texts`` is file name -> text; a long one is cut, and the model is told. ``share``, in 0..1, is how much of the
+    usual is shown: tokens are only estimated, so that what does not fit has to be tried again with less.
     """
     history = trim_messages(
         _history(messages[:-1]),
-        max_tokens=HISTORY_TOKENS,
+        max_tokens=int(HISTORY_TOKENS * share),
         token_counter=count_tokens_approximately,
         strategy="last",
         start_on="human",
     )
+    length = int(TEXT_CHARS * share)
     system = SystemMessage(_RESPOND.read_text("utf-8").strip())
     findings = [
-        f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else result["summary"]
+        f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else _cut(result["summary"], length)
         for result in results
     ]
-    attached = "".join(f"\n\n[{name}]\n{_cut(text, TEXT_CHARS)}" for name, text in texts.items())
+    attached = "".join(f"\n\n[{name}]\n{_cut(text, length)}" for name, text in texts.items())
     return [system, *history, HumanMessage(_asked(messages[-1], findings) + attached)]
 
 

@@ -37,7 +37,7 @@ def offers_of_turn(
     offers: dict[str, Offer] = {}
     for ref in attachments:
         if kind := _AS_MEDIA.get(ref["kind"]):
-            name = _free_name(ref["name"], offers)
+            name = _free_name(_plain_name(ref["name"]), offers)
             offers[name] = Offer(name, kind, ref["id"], is_file=True)
     for item in known:
         offers.setdefault(item["name"], Offer(**item))
@@ -59,11 +59,11 @@ def remember(
         if (name := TEXT_NAMES.get(result["tool"])) and (text := result["fields"].get("text")):
             texts[name] = Offer(name, "text", text, earlier=True)
     made = [artifact for result in results if not result["error"] for artifact in _works(result, spec_of)]
-    files = {
-        ref["name"]: Offer(ref["name"], kind, ref["id"], earlier=True, is_file=True)
-        for ref in (*attachments, *made)
-        if (kind := _AS_MEDIA.get(ref["kind"]))
-    }
+    files: dict[str, Offer] = {}
+    for ref in (*attachments, *made):
+        if kind := _AS_MEDIA.get(ref["kind"]):
+            name = _free_name(_plain_name(ref["name"]), files)
+            files[name] = Offer(name, kind, ref["id"], earlier=True, is_file=True)
     for item in known:
         (files if item["is_file"] else texts).setdefault(item["name"], Offer(**item))
     kept = [*list(files.values())[:REMEMBERED_FILES], *texts.values()]
@@ -99,6 +99,11 @@ def _works(result: StepResult, spec_of: Callable[[str], ToolSpec]) -> list[dict[
     """The files a step made for others to work on; pictures that only show what was found are left out."""
     works = {result["fields"].get(name) for name in spec_of(result["tool"]).produces.values()}
     return [artifact for artifact in result["artifacts"] if artifact["id"] in works]
+
+
+def _plain_name(name: str) -> str:
+    """A file may be called ``$1`` or ``@answer``; in a plan these stand for something else."""
+    return name.lstrip("$@") or "file"
 
 
 def _free_name(name: str, taken: Mapping[str, Offer]) -> str:

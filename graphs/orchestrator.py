@@ -5,24 +5,30 @@ Nodes get the turn's state and a `TurnContext`; they report through ``context.em
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from engines.errors import SensoriumError
+from engines.errors import ContextOverflowError, EngineError, SensoriumError
 from graphs.context import before, response_messages
 from graphs.offers import offers_of_turn, remember, resolve
 from graphs.plan import Offer, Plan, StepResult, references
 from graphs.planner import Request
 from graphs.state import Turn, TurnContext
 from memory.events import MessageDelta, PlanMade, PlannedStep, ToolFailed
+
+logger = logging.getLogger(__name__)
+
+#: Below this share of what is usually shown, a message is said to be too long.
+SMALLEST_SHARE = 1 / 16
 
 Graph = CompiledStateGraph[Turn, TurnContext, Turn, Turn]
 
@@ -125,8 +131,11 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         args = await resolve(step, offers, task["results"], context.tools.get, context.read_text)
         outcome = await context.tools.run(step.tool, args, call_id=call_id, emit=context.emit)
     except SensoriumError as error:
-        context.emit(ToolFailed(call_id=call_id, tool=step.tool, code=error.code, message=str(error)))
-        return {"results": {step.id: _failure(step.tool, error)}}
+        return _failed(step, call_id, error, context)
+    except Exception:  # a tool that breaks must not take the others with it; the log has the trace
+        logger.exception("tool %s broke", step.tool)
+        broken = EngineError(f"{step.tool} broke inside.", fix="The log says what; report it.")
+        return _failed(step, call_id, broken, context)
     return {
         "results": {
             step.id: StepResult(
@@ -143,6 +152,11 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     }
 
 
+def _failed(step: PlannedStep, call_id: str, error: SensoriumError, context: TurnContext) -> dict[str, Any]:
+    context.emit(ToolFailed(call_id=call_id, tool=step.tool, code=error.code, message=str(error)))
+    return {"results": {step.id: _failure(step.tool, error)}}
+
+
 async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     """Stream the answer, and keep what later turns may refer to."""
     context = runtime.context
@@ -153,7 +167,7 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     else:
         files = [ref for ref in state["attachments"] if ref["kind"] == "text"]
         texts = {ref["name"]: await context.read_text(ref["id"]) for ref in files}
-        answer = await _stream_answer(response_messages(state["messages"], results, texts), context, usage)
+        answer = await _answer(state["messages"], results, texts, context, usage)
     facts = [result["summary"] for result in results if not result["error"]]
     return {
         "messages": [AIMessage(answer, additional_kwargs={"facts": facts})],
@@ -161,6 +175,24 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         "usage": usage,
         "answer": answer,
     }
+
+
+async def _answer(
+    messages: Sequence[AnyMessage],
+    results: Sequence[StepResult],
+    texts: Mapping[str, str],
+    context: TurnContext,
+    usage: dict[str, int],
+) -> str:
+    """The answer; what is too long for the model's window is shown to it in ever smaller part."""
+    share = 1.0
+    while True:
+        try:
+            return await _stream_answer(response_messages(messages, results, texts, share=share), context, usage)
+        except ContextOverflowError:  # raised before the first token
+            share /= 2
+            if share < SMALLEST_SHARE:
+                raise
 
 
 async def _stream_answer(messages: Sequence[BaseMessage], context: TurnContext, usage: dict[str, int]) -> str:

@@ -69,7 +69,9 @@ async def delete(app: Opened, thread_id: str) -> Response:
     for run in await app.chats.runs(thread_id):
         if run.status in OPEN and not await app.agent.cancel(run.id):
             await _check_ended(app, run.id)
-    for artifact_id in await app.chats.delete_thread(thread_id):
+    unused = await app.chats.delete_thread(thread_id)
+    await app.agent.forget(thread_id)
+    for artifact_id in unused:
         await app.artifacts.delete(artifact_id)
     return Response(status_code=204)
 

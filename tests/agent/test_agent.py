@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from homes import events_of, scripted_app, turn, types, upload
+from homes import MEDIA, events_of, scripted_app, turn, types, upload
 
 from engines.errors import InputError, NotFoundError
 from memory.artifact_types import Lineage
-from memory.events import Event, MessageDelta, PlanMade, RunFailed, RunFinished, ToolFailed, ToolFinished
+from memory.events import Event, MessageDelta, PlanMade, RunFailed, RunFinished, ToolFailed, ToolFinished, ToolStarted
 
 PEOPLE = {
     "when": "How many people",
@@ -81,6 +81,31 @@ async def test_a_text_file_is_read_by_the_tool_that_gets_it(tmp_path: Path) -> N
         assert "negative" in finished(await events_of(app, info.id)).answer
 
 
+async def test_texts_that_together_are_too_long_for_the_model_are_shown_to_it_in_part(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, [HELLO]) as app:
+        texts = [
+            await app.artifacts.add_bytes(b"a " * 5_000, name=f"{n}.txt", lineage=Lineage(tool="upload"))
+            for n in range(4)
+        ]
+        info = await app.agent.start("Hello", thread_id="talk", attachments=[text.id for text in texts])
+        assert finished(await events_of(app, info.id)).answer == "Hello, I am Sensorium."
+
+
+async def test_a_message_that_can_never_fit_says_so(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, [HELLO]) as app:
+        end = (await turn(app, "a " * 9_000))[-1].body
+        assert isinstance(end, RunFailed)
+        assert end.code == "context-overflow"
+
+
+async def test_a_file_may_be_called_like_a_step_s_result(tmp_path: Path) -> None:
+    people = {"when": "How many", "calls": [{"tool": "detect_objects", "image": "1"}], "answer": "{results}"}
+    async with scripted_app(tmp_path, [people]) as app:
+        file = await app.artifacts.add_file(MEDIA / "astronaut.jpg", name="$1", lineage=Lineage(tool="upload"))
+        info = await app.agent.start("How many?", thread_id="talk", attachments=[file.id])
+        assert "1 person" in finished(await events_of(app, info.id)).answer
+
+
 async def test_followers_can_come_late_and_from_any_point(tmp_path: Path) -> None:
     async with scripted_app(tmp_path, [SLOW]) as app:
         info = await app.agent.start("Count slowly", thread_id="talk")
@@ -105,6 +130,46 @@ async def test_cancelling_stops_the_model_and_keeps_what_was_said(tmp_path: Path
         assert not answer.text.endswith("ten")
         assert not await app.agent.cancel(info.id)
         assert finished(await turn(app, "Hello again")).answer == "Hello, I am Sensorium."
+
+
+async def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, [SLOW]) as app:
+        info = await app.agent.start("Count slowly", thread_id="talk")
+        async for event in app.agent.events(info.id):
+            if isinstance(event.body, MessageDelta):
+                break
+        stops = []
+        for _ in range(20):  # at every point of storing the end
+            stops.append(asyncio.create_task(app.agent.cancel(info.id)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*stops)
+        assert (await events_of(app, info.id))[-1].type == "run.cancelled"
+        assert (await app.chats.run(info.id)).status == "cancelled"
+
+
+async def test_a_turn_that_is_closed_before_its_first_step_is_stored_as_cancelled(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, [SLOW]) as app:
+        info = await app.agent.start("Count slowly", thread_id="talk")
+    async with scripted_app(tmp_path, []) as app:
+        assert (await app.chats.run(info.id)).status == "cancelled"
+
+
+async def test_a_tool_that_is_interrupted_does_not_run_in_the_next_turn(tmp_path: Path) -> None:
+    both = {
+        "when": "review",
+        "calls": [*REVIEW["calls"], {"tool": "detect_objects", "image": "astronaut.jpg"}],
+    }
+    async with scripted_app(tmp_path, [both, HELLO]) as app:
+        info = await app.agent.start(
+            "Is this review good?", thread_id="talk", attachments=await upload(app, "astronaut.jpg")
+        )
+        async for event in app.agent.events(info.id):
+            if isinstance(event.body, ToolStarted):
+                break
+        await app.agent.cancel(info.id)
+        events = await turn(app, "Hello")
+        assert not [name for name in types(events) if name.startswith("tool")]
+        assert finished(events).receipts[0].tool == "chat"
 
 
 async def test_one_failed_step_does_not_take_the_others_with_it(tmp_path: Path) -> None:
@@ -145,6 +210,16 @@ async def test_turns_of_one_conversation_wait_for_each_other(tmp_path: Path) -> 
         ends = await asyncio.gather(events_of(app, first.id), events_of(app, second.id))
         assert [end[-1].type for end in ends] == ["run.finished", "run.finished"]
         assert ends[0][-1].at < next(e.at for e in ends[1] if isinstance(e.body, PlanMade))
+
+
+async def test_a_forgotten_conversation_is_not_known_to_a_new_one_of_its_name(tmp_path: Path) -> None:
+    again = {"when": "the dog", "calls": [{"tool": "detect_objects", "image": "astronaut.jpg", "target": "dog"}]}
+    async with scripted_app(tmp_path, [PEOPLE, again]) as app:
+        await turn(app, "How many people are in this picture?", "astronaut.jpg")
+        await app.chats.delete_thread("talk")
+        await app.agent.forget("talk")
+        events = await turn(app, "And where is the dog?")  # a plan that names the old picture fits no schema now
+        assert isinstance(events[-1].body, RunFailed)
 
 
 async def test_a_message_runs_again(tmp_path: Path) -> None:

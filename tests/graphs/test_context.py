@@ -55,5 +55,14 @@ def test_a_text_file_is_shown_and_a_long_one_is_cut() -> None:
     assert len(content) < 10_000
 
 
+def test_a_long_finding_is_cut_and_everything_when_less_is_asked_for() -> None:
+    turns = [message for n in range(50) for message in (asked(f"question {n} " * 20), answered("yes"))]
+    usual = response_messages([*turns, asked("What?")], [result("word " * 10_000)], {"a.txt": "x" * 10_000})
+    less = response_messages([*turns, asked("What?")], [result("word " * 10_000)], {"a.txt": "x" * 10_000}, share=0.25)
+    assert len(str(usual[-1].content)) < 17_000
+    assert len(str(less[-1].content)) < 4_500
+    assert 1 < len(less) < len(usual)
+
+
 def test_the_planner_sees_the_end_of_the_conversation_in_short() -> None:
     assert before([asked("a" * 1_000), answered("b")]) == f"user: {'a' * 300} ...\nassistant: b"

@@ -38,6 +38,15 @@ def test_two_files_of_one_name_get_two_names() -> None:
     assert names(offers) == ["a.jpg", "a-2.jpg", "a-3.jpg"]
 
 
+def test_no_file_is_taken_for_a_step_or_a_text() -> None:
+    assert names(offers_of_turn("", [file("$1"), file("@answer"), file("$@")], [])) == ["1", "answer", "file"]
+
+
+def test_files_keep_their_names_in_later_turns() -> None:
+    known = remember([file("a.jpg"), {**file("a.jpg"), "id": "other"}], [], "", [], SPEC_OF)
+    assert [(offer["name"], offer["value"]) for offer in known] == [("a.jpg", "id-of-a.jpg"), ("a-2.jpg", "other")]
+
+
 def test_a_new_file_hides_an_earlier_one_of_its_name() -> None:
     earlier = remember([file("a.jpg")], [], "", [], SPEC_OF)
     offers = offers_of_turn("", [{**file("a.jpg"), "id": "new"}], earlier)

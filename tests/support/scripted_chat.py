@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import jsonschema
 
+from engines.errors import ContextOverflowError
 from engines.loading import LoadContext
 from engines.progress import NEVER, CancelToken
 from engines.protocols import ChatReply, ChatRequest
@@ -57,6 +58,9 @@ class ScriptedChat:
         on_token: Callable[[str], None] | None = None,
         cancel: CancelToken = NEVER,
     ) -> ChatReply:
+        asked = sum(self.count_tokens(turn.content) for turn in request.messages)
+        if asked > self.context_tokens:
+            raise ContextOverflowError(f"The prompt is {asked} tokens long; the script takes {self.context_tokens}.")
         if request.json_schema is not None:
             return self._reply(request, self._decision(request))
         rule = self._rule(request.messages[-1].content)
