@@ -29,9 +29,11 @@ NEEDED = ("qwen2.5-coder-1.5b", "nanodet-416", "whisper-base", "piper-en-us-joe"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
+    """These come last: once Playwright's loop has run in a thread, no asyncio test can run there."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+    items[:] = [item for item in items if item not in ours] + ours
 
 
 @pytest.fixture(scope="session")
