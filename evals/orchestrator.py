@@ -32,9 +32,12 @@ from tools.builtin import BUILT_IN
 @click.option("--tools-on-offer", is_flag=True, help="Only rows all of whose expected tools exist.")
 def main(data: Path, out: Path, model: str | None, limit: int | None, tools_on_offer: bool) -> None:
     """Plan every request in --data and write the plans to --out."""
-    rows = [row for row in _read(data) if not tools_on_offer or _all_on_offer(row)][:limit]
-    done = {row["id"] for row in _read(out)} if out.exists() else set()
-    asyncio.run(_predict([row for row in rows if row["id"] not in done], out, model))
+    try:
+        rows = [row for row in _read(data) if not tools_on_offer or _all_on_offer(row)][:limit]
+        done = {row["id"] for row in _read(out)} if out.exists() else set()
+        asyncio.run(_predict([row for row in rows if row["id"] not in done], out, model))
+    except SensoriumError as error:
+        raise click.ClickException(str(error)) from error
 
 
 async def _predict(rows: list[dict[str, Any]], out: Path, model: str | None) -> None:

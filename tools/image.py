@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from engines.errors import InputError
 from engines.image.draw import draw_boxes
 from engines.protocols import ObjectDetection
 from tools.call import ToolCall
@@ -54,12 +56,15 @@ async def detect_objects(
     """Find, locate and count people, animals and things in a picture."""
     picture = await call.image(image)
     async with call.use(ObjectDetection) as lease:
+        labels = await lease.run(lambda engine, _: engine.labels)
+        if target and target not in labels:
+            raise InputError(f"{target!r} is nothing the model knows.", fix=f"It knows: {', '.join(labels)}.")
         boxes = await lease.run(
             lambda engine, cancel: engine.detect(picture, threshold=threshold, on_progress=call.progress, cancel=cancel)
         )
     if target:
         boxes = tuple(box for box in boxes if box.label == target)
-    drawn = await call.save_image(draw_boxes(picture, boxes), "objects.png")
+    drawn = await call.save_image(await asyncio.to_thread(draw_boxes, picture, boxes), "objects.png")
     return ObjectsFound(
         objects=[
             FoundObject(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from typing import Any
 
@@ -53,8 +55,18 @@ def cli() -> None:
     """Sensorium: a self-hosted multimodal agent."""
 
 
+def _prepare_streams() -> None:
+    """Input that is no text and a terminal that lacks a character must not end in a trace."""
+    if sys.stdin is None:  # closed by whoever started us
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - lives as long as the process
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main(args: list[str] | None = None) -> None:
     """The console script: runs a command and turns errors into one line and an exit code."""
+    _prepare_streams()
     try:
         result: Any = cli.main(args=args, prog_name="sensorium", standalone_mode=False)
     except click.exceptions.Abort:

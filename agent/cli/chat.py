@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,10 +49,12 @@ def chat(
 
     MESSAGE "-" is read from standard input. Media that tools make are saved and named.
     """
-    if message == "-":
-        message = sys.stdin.read()
     if retry and not thread:
         raise InputError("--retry needs the conversation.", fix="Add --thread ID.")
+    if retry and (message is not None or files):
+        raise InputError("--retry runs the last message again, with its files.", fix="Leave MESSAGE and -f out.")
+    if message == "-":
+        message = sys.stdin.read()
     with open_session() as session:
         turns = _Turns(session, thread, model, as_json, folder)
         if retry:
@@ -84,7 +87,7 @@ class _Turns:
             runs = await self._session.app.chats.runs(cast("str", self._thread))
             if not runs:
                 raise NotFoundError(f"The conversation {self._thread!r} has no message yet.")
-            return (await self._session.app.agent.retry(runs[-1].id)).id
+            return (await self._session.app.agent.retry(runs[-1].id, model=self._model)).id
 
         return self._guarded(start())
 
@@ -101,7 +104,7 @@ class _Turns:
             if not line and not sys.stdin.isatty():
                 return 0
             if line.startswith("/file "):
-                files.append(Path(line.removeprefix("/file ").strip()).expanduser())
+                files.append(Path(os.path.expanduser(line.removeprefix("/file ").strip())))  # noqa: PTH111 - never raises
             elif line.strip():
                 self._turn_of_conversation(line.strip(), files)
                 files = []

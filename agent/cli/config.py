@@ -32,7 +32,8 @@ def as_toml(settings: Settings) -> Iterator[str]:
     """Lines of the file; defaults are commented out."""
     for name, field in Settings.model_fields.items():
         value = _plain(getattr(settings, name))
-        is_set = name in settings.model_fields_set
+        # What is not shown can't be pasted back either.
+        is_set = name in settings.model_fields_set and not isinstance(getattr(settings, name), SecretStr)
         yield ""
         yield f"# {field.description}"
         yield f"{'' if is_set else '# '}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}"

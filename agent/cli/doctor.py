@@ -81,7 +81,7 @@ def _config() -> Finding:
 
 def _home(home: Path) -> Finding:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
-    if os.access(existing, os.W_OK):
+    if existing.is_dir() and os.access(existing, os.W_OK):
         return Finding("Data folder", "ok", str(home))
     return Finding("Data folder", "missing", f"{existing} can't be written", "Set SENSORIUM_HOME to another folder.")
 

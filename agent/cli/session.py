@@ -49,12 +49,10 @@ def open_session() -> Iterator[Session]:
 async def attach(app: App, files: Sequence[Path]) -> list[ArtifactRef]:
     """Files as artifacts. Raises InputError for one that can't be read, MediaError for one that holds no media."""
     for path in files:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder.", fix="Attach the files in it one by one: -f FILE -f FILE.")
-        if not path.is_file():
-            raise InputError(f"There is no file {path}.", fix="Check the name.")
-        if not os.access(path, os.R_OK):
-            raise InputError(f"{path} may not be read.", fix="Change its permissions.")
+        try:
+            _check_readable(path)
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise InputError(f"{path} can't be read: {error.strerror}.", fix="Check the name.") from error
     return [await app.artifacts.add_file(path, name=path.name, lineage=Lineage(tool="upload")) for path in files]
 
 
@@ -66,6 +64,15 @@ async def save(app: App, artifacts: Sequence[ArtifactRef], folder: Path) -> list
     except OSError as error:
         why = f"Nothing can be saved in {folder}: {error.strerror}."
         raise InputError(why, fix="Name another folder with --save.") from error
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder.", fix="Attach the files in it one by one: -f FILE -f FILE.")
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.", fix="Check the name.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} may not be read.", fix="Change its permissions.")
 
 
 class View(Protocol):

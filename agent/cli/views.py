@@ -41,8 +41,9 @@ class TerminalView:
     """For people. What passes (plan, bars) goes to stderr and the answer to stdout, so that a pipe gets the answer."""
 
     def __init__(self, *, show_receipts: bool = True) -> None:
-        self._out = Console(highlight=False)
-        self._side = Console(stderr=True, highlight=False)
+        # What models and files say is shown as it is: ":100:" is no emoji.
+        self._out = Console(highlight=False, emoji=False)
+        self._side = Console(stderr=True, highlight=False, emoji=False)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -105,11 +106,13 @@ class TerminalView:
 
     def _tool_finished(self, body: ToolFinished) -> None:
         self._drop(body.call_id)
-        self._side.print(f"[green]✓[/] {body.tool} [dim]{body.seconds:.1f} s[/]  {escape(body.summary)}")
+        self._side.print(
+            f"[green]✓[/] {body.tool} [dim]{body.seconds:.1f} s[/]  {escape(body.summary)}", soft_wrap=True
+        )
 
     def _tool_failed(self, body: ToolFailed) -> None:
         self._drop(body.call_id)
-        self._side.print(f"[red]✗[/] {body.tool}  {escape(body.message)}")
+        self._side.print(f"[red]✗[/] {body.tool}  {escape(body.message)}", soft_wrap=True)
 
     def _delta(self, body: MessageDelta) -> None:
         if not self._in_answer:
@@ -132,7 +135,7 @@ class TerminalView:
 
     def _failed(self, body: RunFailed) -> None:
         self.close()
-        self._side.print(f"[bold red]Error:[/] {escape(f'{body.message} {body.fix}'.strip())}")
+        self._side.print(f"[bold red]Error:[/] {escape(f'{body.message} {body.fix}'.strip())}", soft_wrap=True)
 
     def _cancelled(self, body: RunCancelled) -> None:
         self.close()

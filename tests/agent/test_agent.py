@@ -192,6 +192,27 @@ async def test_one_failed_step_does_not_take_the_others_with_it(tmp_path: Path) 
         assert "positive" in answer
 
 
+async def test_a_tool_that_breaks_does_not_take_the_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tools.image.draw_boxes", broken)
+    both = {
+        "when": "Both",
+        "calls": [
+            {"tool": "detect_objects", "image": "astronaut.jpg"},
+            {"tool": "analyze_sentiment", "text": "I love it"},
+        ],
+        "answer": "{results}",
+    }
+    async with scripted_app(tmp_path, [both]) as app:
+        events = await turn(app, "Both, please, and: I love it", "astronaut.jpg")
+        assert [e.body.tool for e in events if isinstance(e.body, ToolFailed)] == ["detect_objects"]
+        assert "positive" in finished(events).answer
+
+
 async def test_when_every_step_fails_the_turn_says_what_to_do(tmp_path: Path) -> None:
     write = {"when": "Write", "calls": [{"tool": "transcribe_audio", "audio": "jfk.flac"}]}
     async with scripted_app(tmp_path, [write, HELLO]) as app:

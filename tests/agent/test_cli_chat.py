@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,6 +85,30 @@ def test_a_conversation_reads_lines_and_outlives_a_bad_one(home: Path) -> None:
     assert "There is no file nothing.jpg" in done.stderr
 
 
+def test_a_home_that_is_nobody_s_is_no_file(home: Path) -> None:
+    done = run(home, "chat", given="/file ~no-such-user/photo.jpg\nHello\nHello\n")
+    assert done.returncode == 0
+    assert "There is no file ~no-such-user/photo.jpg" in done.stderr
+    assert done.stdout.count("I am Sensorium") == 1
+
+
+def test_the_answer_is_printed_as_the_model_wrote_it(home: Path) -> None:
+    write_script(home, [{"when": "ratio", "answer": "It is 1:100:5 [red]."}])
+    assert run(home, "chat", "Which ratio?").stdout.strip() == "It is 1:100:5 [red]."
+
+
+def test_an_input_that_is_no_text_and_one_that_is_closed_end_in_no_trace(home: Path) -> None:
+    strict = environment(home) | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        command("chat", "-"), env=strict, capture_output=True, input=b"Hello \xff\xfe", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    closed = " ".join(map(shlex.quote, command("chat", "-"))) + " <&-"
+    done = subprocess.run(closed, env=strict, shell=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert b"The message is empty." in done.stderr
+
+
 def test_the_message_may_come_from_a_pipe(home: Path) -> None:
     assert "I am Sensorium" in run(home, "chat", "-", given="Hello").stdout
 
@@ -105,6 +130,8 @@ def test_a_plan_is_shown_and_nothing_is_run(home: Path) -> None:
         (("Hello", "--thread", "../../etc"), 2, "can't name a conversation"),
         (("",), 2, "The message is empty."),
         (("Hello", "--retry"), 2, "--retry needs the conversation."),
+        (("Hello", "--retry", "--thread", "work"), 2, "--retry runs the last message again"),
+        (("Hello", "-f", "a" * 5_000), 2, "File name too long"),
         (("Hello", "--model", "openai/x"), 3, "SENSORIUM_OPENAI_URL"),
     ],
 )

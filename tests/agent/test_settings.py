@@ -53,6 +53,13 @@ def test_the_printed_file_is_valid_and_holds_what_is_set(tmp_path: Path) -> None
     assert tomllib.loads(printed.replace("\n# port", "\nport"))["port"] == 8321
 
 
+def test_a_key_is_neither_shown_nor_pasted_back_as_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_OPENAI_KEY", "secret")
+    printed = "\n".join(as_toml(load_settings()))
+    assert "secret" not in printed
+    assert "openai_key" not in tomllib.loads(printed)
+
+
 def test_every_setting_is_documented() -> None:
     text = DOCS.read_text("utf-8")
     for name, field in Settings.model_fields.items():

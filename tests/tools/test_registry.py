@@ -41,6 +41,15 @@ async def test_unknown_tools_and_bad_arguments_are_named(tmp_path: Path) -> None
             await app.tools.run("detect_objects", {"image": "nothing"}, call_id="1", emit=lambda body: None)
 
 
+async def test_what_no_model_can_find_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, []) as app:
+        (photo,) = await upload(app, "astronaut.jpg")
+        with pytest.raises(InputError, match="'People' is nothing the model knows"):
+            await app.tools.run(
+                "detect_objects", {"image": photo, "target": "People"}, call_id="1", emit=lambda body: None
+            )
+
+
 async def test_a_tool_over_its_time_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENSORIUM_TOOL_TIMEOUT_SECONDS", "0.5")
     write_script(tmp_path, [])
