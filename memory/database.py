@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from engines.errors import InputError, MissingExtraError, SensoriumError
+from engines.progress import to_the_end
 from memory.tables import SCHEMA_VERSION, Base, SchemaRow
 
 #: How long a writer waits for writers of other processes.
@@ -33,6 +34,38 @@ _PACKAGES = {"psycopg": "psycopg[binary]"}
 _URL_HINT = "Write it like sqlite:///folder/sensorium.db"
 
 
+class _Undisturbed(AsyncSession):
+    """A session whose statements end before a cancellation is raised.
+
+    Interrupted in the middle of one, SQLAlchemy drops the connection without ending its transaction, and SQLite keeps
+    the file locked until the last cursor of it has been collected.
+    """
+
+    async def connection(self, *args: Any, **options: Any) -> Any:
+        return await to_the_end(super().connection(*args, **options))
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        return await to_the_end(super().execute(*args, **options))
+
+    async def scalar(self, *args: Any, **options: Any) -> Any:
+        return await to_the_end(super().scalar(*args, **options))
+
+    async def scalars(self, *args: Any, **options: Any) -> Any:
+        return await to_the_end(super().scalars(*args, **options))
+
+    async def get(self, *args: Any, **options: Any) -> Any:
+        return await to_the_end(super().get(*args, **options))
+
+    async def flush(self, *args: Any, **options: Any) -> None:
+        await to_the_end(super().flush(*args, **options))
+
+    async def commit(self) -> None:
+        await to_the_end(super().commit())
+
+    async def close(self) -> None:
+        await to_the_end(super().close())
+
+
 class Database:
     """An open database; one event loop uses it. Made by `Database.open`."""
 
@@ -41,7 +74,9 @@ class Database:
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self._sqlite else nullcontext()
         self._reading = async_sessionmaker(engine, expire_on_commit=False)
-        self._writing = async_sessionmaker(engine.execution_options(writes=True), expire_on_commit=False)
+        self._writing = async_sessionmaker(
+            engine.execution_options(writes=True), class_=_Undisturbed, expire_on_commit=False
+        )
 
     @classmethod
     async def open(cls, url: str) -> Database:
@@ -90,9 +125,14 @@ class Database:
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncSession]:
-        async with self._turn, self._writing.begin() as session:
-            await session.connection()  # begins now, not at the first statement: callers touch files in between
-            yield session
+        async with self._turn:
+            session = self._writing()
+            try:
+                await session.connection()  # begins now, not at the first statement: callers touch files in between
+                yield session
+                await session.commit()
+            finally:
+                await session.close()
 
     async def alone(self, session: AsyncSession, key: str) -> None:
         """Wait until no other transaction holds ``key``, and hold it to the end of this one.

@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from engines.errors import InputError, MissingExtraError, SensoriumError
+from memory.chats import Chats
 from memory.database import Database
 from memory.tables import SCHEMA_VERSION, MessageRow, ThreadRow
 
@@ -217,3 +218,26 @@ async def test_a_driver_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(MissingExtraError, match="pip install 'asyncpg'"):
         await Database.open("postgresql+asyncpg://host/name")
+
+
+async def test_writers_that_are_cancelled_leave_the_file_unlocked(tmp_path: Path):
+    path = tmp_path / "chats.db"
+
+    def write_from_outside() -> None:
+        with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+
+    database = await Database.open(f"sqlite:///{path}")
+    try:
+        chats = Chats(database, "ada")
+        await chats.create_thread("work")
+        for step in range(40):  # at every point of a transaction, more or less
+            writers = [asyncio.create_task(chats.start_run("work", "Hello", model="m")) for _ in range(3)]
+            await asyncio.sleep(0.0005 * step)
+            for writer in writers:
+                writer.cancel()
+            await asyncio.wait(writers)
+            await asyncio.to_thread(write_from_outside)
+    finally:
+        await database.close()
