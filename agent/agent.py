@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -59,6 +60,8 @@ class Parts:
     graph: Graph
     forget: Callable[[str], Awaitable[None]]
     """Deletes a conversation's checkpoints."""
+    turn_lock: Callable[[str], AbstractAsyncContextManager[object]]
+    """Keeps other processes out of a conversation while a turn of it runs."""
     max_message_chars: int
     default_model: str | None = None
 
@@ -176,7 +179,7 @@ class Agent:
         """Work on a run until it ends, and store how it ended."""
         started = time.monotonic()
         try:
-            async with self._turns.setdefault(live.thread_id, asyncio.Lock()):
+            async with self._turns.setdefault(live.thread_id, asyncio.Lock()), self._parts.turn_lock(live.thread_id):
                 state = await self._work(live, info, refs)
             await self._finish(live, state, info.model, time.monotonic() - started)
         except asyncio.CancelledError:

@@ -6,6 +6,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from filelock import AsyncFileLock
 
 from agent.agent import Agent, Parts
 from agent.settings import Settings, load_settings
@@ -101,12 +105,19 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
                 tools=tools,
                 graph=build_graph(checkpointer),
                 forget=checkpointer.adelete_thread,
+                turn_lock=partial(_turn_lock, settings.home / "locks"),
                 max_message_chars=settings.max_message_chars,
                 default_model=settings.model,
             )
         )
         stack.push_async_callback(agent.close)
         yield App(settings, catalog, weights, controller, chat_models, chats, artifacts, tools, agent)
+
+
+def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:
+    """The system frees it when a process dies, however it dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return AsyncFileLock(folder / f"{thread_id}.lock", poll_interval=0.2)
 
 
 def _choices(catalog: Catalog) -> Choices:

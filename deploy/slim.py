@@ -1,6 +1,6 @@
 """Remove from an environment what runs nowhere: ``.venv/bin/python deploy/slim.py``
 
-Packages ship their own test suites, C headers, stubs and notebook widgets; together they are a tenth of the
+Packages ship their own test suites, C headers and notebook widgets; together they are a tenth of the
 environment. Only whole folders and files of these kinds go; what a package imports stays. Afterwards everything is
 compiled to bytecode, so that the first start is as quick as the later ones.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 TEST_FOLDERS = ("tests",)
 FOLDERS = ("pyarrow/include", "pyarrow/includes", "pydeck/nbextension")
 
-#: Sources and stubs of compiled modules.
-SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi")
+#: Sources of compiled modules. Stubs (.pyi) stay: a type checker in the same environment needs them.
+SUFFIXES = (".pyx", ".pxd", ".pxi")
 
 
 def slim(site_packages: Path) -> int:
@@ -41,7 +41,7 @@ def main() -> None:
     if sys.prefix == sys.base_prefix:
         sys.exit("This is not a virtual environment: nothing was removed.")
     site_packages = Path(sysconfig.get_path("purelib"))
-    print(f"{slim(site_packages) / 1e6:.0f} MB of tests, headers and stubs removed.")
+    print(f"{slim(site_packages) / 1e6:.0f} MB of tests and headers removed.")
     compileall.compile_dir(site_packages, quiet=2, workers=0)
 
 

@@ -66,7 +66,10 @@ class Planner:
         notes += [
             f"Not used: {offer.name}."
             for offer in request.offers
-            if steps and not offer.earlier and not any(offer.name in step.args.values() for step in steps)
+            if steps
+            and not offer.earlier
+            and offer.kind != "text"  # the answering model reads texts itself
+            and not any(offer.name in step.args.values() for step in steps)
         ]
         plan = Plan(steps=tuple(steps), notes=tuple(notes))
         if wrong := problems(plan, request.offers, self._tools):

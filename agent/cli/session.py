@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -85,21 +85,18 @@ class View(Protocol):
 
 async def follow(app: App, run_id: str, view: View) -> Event:
     """Show a run until it ends and return its last event. When this is cancelled, so is the run."""
+    last: Event | None = None
     try:
-        last = await _show_all(app.agent.events(run_id), view)
+        async for event in app.agent.events(run_id):
+            view.show(event)
+            last = event
     except asyncio.CancelledError:
         await app.agent.cancel(run_id)
+        async for event in app.agent.events(run_id, after=last.seq if last else -1):
+            view.show(event)
         raise
     finally:
         view.close()
-    return last
-
-
-async def _show_all(events: AsyncIterator[Event], view: View) -> Event:
-    last: Event | None = None
-    async for event in events:
-        view.show(event)
-        last = event
     if last is None:
         raise InputError("The run has no events.", fix="Send the message again.")
     return last

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from homes import MEDIA, events_of, scripted_app, turn, types, upload
 
+from agent.app import open_app
 from engines.errors import InputError, NotFoundError
 from memory.artifact_types import Lineage
 from memory.events import Event, MessageDelta, PlanMade, RunFailed, RunFinished, ToolFailed, ToolFinished, ToolStarted
@@ -241,6 +242,17 @@ async def test_a_forgotten_conversation_is_not_known_to_a_new_one_of_its_name(tm
         await app.agent.forget("talk")
         events = await turn(app, "And where is the dog?")  # a plan that names the old picture fits no schema now
         assert isinstance(events[-1].body, RunFailed)
+
+
+async def test_turns_of_one_conversation_wait_for_each_other_across_processes_too(tmp_path: Path) -> None:
+    async with scripted_app(tmp_path, [SLOW, HELLO]) as one, open_app() as other:
+        first = await one.agent.start("Count slowly", thread_id="talk")
+        async for event in one.agent.events(first.id):
+            if isinstance(event.body, MessageDelta):
+                break
+        second = await other.agent.start("Hello", thread_id="talk")
+        ends = await asyncio.gather(events_of(one, first.id), events_of(other, second.id))
+        assert ends[0][-1].at < next(e.at for e in ends[1] if isinstance(e.body, PlanMade))
 
 
 async def test_a_message_runs_again(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_ctrl_c_stops_the_answer_and_the_next_turn_works(home: Path) -> None:
             if '"message.delta"' in line:
                 process.send_signal(signal.SIGINT)
                 break
-        process.stdout.read()
+        assert '"run.cancelled"' in process.stdout.read()
         assert process.wait(timeout=60) == 130
     done = run(home, "chat", "Hello", "--thread", "work")
     assert done.returncode == 0
