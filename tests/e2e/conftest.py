@@ -25,7 +25,7 @@ FLAGS = (
 )
 
 #: What `make models` fetches and the acceptance tests use.
-NEEDED = ("qwen2.5-coder-1.5b", "nanodet-416", "whisper-base", "piper-en-us-joe")
+NEEDED = ("qwen2.5-coder-1.5b", "nanodet-416", "whisper-base", "piper-en-us-joe", "kokoro-82m")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
