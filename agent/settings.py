@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from platformdirs import PlatformDirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engines.errors import InputError
@@ -71,6 +72,14 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address the API listens on. Loopback only.")
     port: int = Field(default=8321, ge=1, le=65535, description="Port of the API.")
     ui_port: int = Field(default=8501, ge=1, le=65535, description="Port of the page.")
+
+    @field_validator("ollama_url", "openai_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://-")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it must be an address such as http://127.0.0.1:11434")
+        return value
 
     @property
     def database_url(self) -> str:

@@ -56,9 +56,11 @@ class Registry:
         emit(ToolStarted(call_id=call_id, tool=name, args=dict(args)))
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout) as limit:
                 result = await spec.run(call, args)
         except TimeoutError as error:
+            if not limit.expired():
+                raise  # the tool's own, from something that it waited for
             raise EngineError(
                 f"{name} was stopped after {self._timeout:g} s.",
                 fix="Give it less to do, or raise SENSORIUM_TOOL_TIMEOUT_SECONDS.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ from memory.events import (
     ToolProgress,
     ToolStarted,
 )
+
+#: Control characters, save tab and line feed.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class JsonView:
@@ -93,9 +97,9 @@ class TerminalView:
         self._drop("thinking")
         for step in body.steps:
             args = ", ".join(f"{name}={_short(value)}" for name, value in step.args.items())
-            self._side.print(f"[dim]{step.id}[/] [cyan]{step.tool}[/][dim]({escape(args)})[/]")
+            self._side.print(f"[dim]{step.id}[/] [cyan]{step.tool}[/][dim]({_plain(args)})[/]")
         for note in body.notes:
-            self._side.print(f"[dim]   {escape(note)}[/]")
+            self._side.print(f"[dim]   {_plain(note)}[/]")
         self._task("thinking", "Writing the answer" if not body.steps else "Working")
 
     def _tool_started(self, body: ToolStarted) -> None:
@@ -107,23 +111,23 @@ class TerminalView:
     def _tool_finished(self, body: ToolFinished) -> None:
         self._drop(body.call_id)
         self._side.print(
-            f"[green]✓[/] {body.tool} [dim]{body.seconds:.1f} s[/]  {escape(body.summary)}", soft_wrap=True
+            f"[green]✓[/] {body.tool} [dim]{body.seconds:.1f} s[/]  {_plain(body.summary)}", soft_wrap=True
         )
 
     def _tool_failed(self, body: ToolFailed) -> None:
         self._drop(body.call_id)
-        self._side.print(f"[red]✗[/] {body.tool}  {escape(body.message)}", soft_wrap=True)
+        self._side.print(f"[red]✗[/] {body.tool}  {_plain(body.message)}", soft_wrap=True)
 
     def _delta(self, body: MessageDelta) -> None:
         if not self._in_answer:
             self._progress.stop()
             self._tasks.clear()
             self._in_answer = True
-        self._out.print(body.text, end="", markup=False, soft_wrap=True)
+        self._out.print(_CONTROL.sub("", body.text), end="", markup=False, soft_wrap=True)
         self._out.file.flush()
 
     def _log(self, body: Log) -> None:
-        self._side.print(f"[dim]{escape(body.message)}[/]")
+        self._side.print(f"[dim]{_plain(body.message)}[/]")
 
     def _finished(self, body: RunFinished) -> None:
         self.close()
@@ -131,15 +135,15 @@ class TerminalView:
             return
         models = dict.fromkeys(receipt.title for receipt in body.receipts)
         tokens = body.usage.prompt_tokens + body.usage.completion_tokens
-        self._side.print(f"[dim]{escape(', '.join(models))} · {tokens} tokens · {body.seconds:.1f} s[/]")
+        self._side.print(f"[dim]{_plain(', '.join(models))} · {tokens} tokens · {body.seconds:.1f} s[/]")
 
     def _failed(self, body: RunFailed) -> None:
         self.close()
-        self._side.print(f"[bold red]Error:[/] {escape(f'{body.message} {body.fix}'.strip())}", soft_wrap=True)
+        self._side.print(f"[bold red]Error:[/] {_plain(f'{body.message} {body.fix}'.strip())}", soft_wrap=True)
 
     def _cancelled(self, body: RunCancelled) -> None:
         self.close()
-        self._side.print(f"[yellow]{escape(body.reason.capitalize())}.[/]")
+        self._side.print(f"[yellow]{_plain(body.reason.capitalize())}.[/]")
 
     def _task(self, key: str, description: str, fraction: float | None = None, note: str = "") -> None:
         if not self._side.is_terminal or self._in_answer:
@@ -147,7 +151,7 @@ class TerminalView:
         self._progress.start()
         if key not in self._tasks:
             self._tasks[key] = self._progress.add_task(description, total=None, note="")
-        shown: dict[str, Any] = {"note": escape(note)}
+        shown: dict[str, Any] = {"note": _plain(note)}
         if fraction is not None:
             shown |= {"total": 1.0, "completed": fraction}
         self._progress.update(self._tasks[key], **shown)
@@ -155,6 +159,11 @@ class TerminalView:
     def _drop(self, key: str) -> None:
         if key in self._tasks:
             self._progress.remove_task(self._tasks.pop(key))
+
+
+def _plain(text: str) -> str:
+    """Text from models and files as it is: no markup, and nothing that would steer the terminal."""
+    return escape(_CONTROL.sub("", text))
 
 
 def _short(value: Any) -> str:

@@ -37,7 +37,13 @@ def test_the_environment_is_stronger_than_the_file(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("port = 'many'", "'port' does not fit"), ("prot = 1", "'prot' does not fit"), ("port = ", "not valid TOML")],
+    [
+        ("ollama_url = 'http://['", "'ollama_url' does not fit"),
+        ("openai_url = 'my server'", "'openai_url' does not fit"),
+        ("port = 'many'", "'port' does not fit"),
+        ("prot = 1", "'prot' does not fit"),
+        ("port = ", "not valid TOML"),
+    ],
 )
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "sensorium.toml").write_text(content, "utf-8")
