@@ -50,6 +50,8 @@ class Client:
             base_url=self.base_url,
             transport=transport,
             timeout=httpx.Timeout(30.0, read=READ_TIMEOUT),
+            # A server that is busy loading a model may close a kept connection just as we use it again.
+            limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,  # a proxy of the environment must not come between us and loopback
         )
 

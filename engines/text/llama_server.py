@@ -62,6 +62,7 @@ class LlamaServer:
         params.fit_params = False  # it would change the context to what it thinks fits
         params.verbosity = -1
         params.n_threads_http = 1
+        params.warmup = False  # a second more in the constructor, which holds the interpreter's lock
         params.endpoint_slots = params.ui = False
         params.api_keys = [self._key]
         if states is not None:

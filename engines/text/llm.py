@@ -38,8 +38,9 @@ class LlamaCpp:
         except ValidationError as error:
             raise InputError(f"{self._id}: options: {error.errors()[0]['msg']}.", fix="Correct the entry.") from error
         context.cancel.check()
-        context.on_progress(None, "loading the weights")
         gguf = _gguf(context)
+        _read_ahead(gguf, context)
+        context.on_progress(None, "loading the weights")
         self._prefixes = PrefixStates.of(gguf, options, context)
         try:
             self._server: LlamaServer | None = LlamaServer(
@@ -121,6 +122,18 @@ class LlamaCpp:
             yield slot
         finally:
             self._slots[slot].release()
+
+
+def _read_ahead(gguf: Path, context: LoadContext) -> None:
+    """Bring the file into the system's cache, with progress and a look at the cancel token. llama.cpp holds Python's
+    lock while it loads, and nobody could do anything else while it waited for a disk.
+    """
+    buffer, done, total = bytearray(1 << 24), 0, gguf.stat().st_size
+    with gguf.open("rb", buffering=0) as file:
+        while read := file.readinto(buffer):
+            context.cancel.check()
+            done += read
+            context.on_progress(0.8 * done / total, "reading the weights")
 
 
 def _gguf(context: LoadContext) -> Path:

@@ -59,6 +59,11 @@ def run(home: Path, *args: str, given: str | None = None) -> subprocess.Complete
     )
 
 
+def interruptible() -> None:
+    """A job in the background of a shell is started deaf to Ctrl-C, and so are its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def lines(text: str) -> Iterator[dict[str, Any]]:
     return (json.loads(line) for line in text.splitlines())
 
@@ -171,6 +176,7 @@ def test_ctrl_c_stops_the_answer_and_the_next_turn_works(home: Path) -> None:
         env=environment(home),
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509 # nothing else runs in the child yet
     ) as process:
         assert process.stdout
         for line in process.stdout:
