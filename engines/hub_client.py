@@ -8,7 +8,6 @@ It imports nothing of the project. On failure its last line says why.
 
 from __future__ import annotations
 
-import os
 import ssl
 import sys
 import urllib.error
@@ -20,7 +19,8 @@ TIMEOUT_SECONDS = 5.0
 
 def probe() -> None:
     """End quietly if the hub answers at all. The hub's own client would retry for half a minute."""
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    from huggingface_hub.constants import ENDPOINT as endpoint  # noqa: N811 # the library's, or HF_ENDPOINT
+
     try:
         urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=TIMEOUT_SECONDS).close()  # noqa: S310 - the user's endpoint
     except urllib.error.HTTPError:
