@@ -38,7 +38,6 @@ from memory.events import (
     Usage,
 )
 from tools.registry import Registry
-from tools.types import MediaKind
 
 logger = logging.getLogger(__name__)
 
@@ -257,8 +256,3 @@ class Agent:
 
 def _chat_receipt(model: ChatDescription) -> Receipt:
     return Receipt(tool="chat", model=model.id, title=model.title, licence=model.licence, sha256=model.sha256)
-
-
-def offer(name: str, kind: MediaKind) -> Offer:
-    """An attachment that exists by name only, for planning."""
-    return Offer(name, kind, name)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import click
 
+from agent.cli import INTERRUPTED
 from agent.cli.session import Session, View, attach, follow, open_session, save
 from agent.cli.views import JsonView, TerminalView
 from engines.errors import InputError, MediaError, NotFoundError, SensoriumError, exit_code_of
@@ -19,8 +20,6 @@ from engines.media import Limits, probe
 from graphs.plan import Offer, Plan
 from memory.events import Event, RunFailed, RunFinished
 from tools.types import MediaKind
-
-INTERRUPTED = 130
 
 _FILES = click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="Attach a file. May be repeated."

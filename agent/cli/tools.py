@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agent.cli import INTERRUPTED
 from agent.cli.session import Session, attach, open_session, save
 from agent.cli.views import TerminalView
 from engines.errors import InputError
@@ -53,7 +54,7 @@ def run(name: str, arguments: tuple[str, ...], as_json: bool, folder: Path | Non
         try:
             outcome = session.run(_run(session, spec, _pairs(arguments), as_json))
         except KeyboardInterrupt:
-            return 130
+            return INTERRUPTED
         saved = session.run(save(session.app, outcome.artifacts, folder)) if folder else []
     if as_json:
         click.echo(json.dumps(_outcome_data(outcome), ensure_ascii=False))
