@@ -6,8 +6,16 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 # Installing from a lock: exact versions, checked by hash; then compiled to bytecode so that the first start is quick.
 INSTALL := $(PIP) install --quiet --no-compile --require-hashes --no-deps --requirement
-COMPILE := $(BIN)/uv pip compile pyproject.toml --extra ui --extra speech --group build --universal --python-version 3.11 \
-           --generate-hashes --no-annotate --no-header --quiet --no-emit-index-url --no-emit-find-links
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+           --no-header --quiet --no-emit-index-url --no-emit-find-links --group build --group mediapipe \
+           --extra ui --extra speech --extra vision
+# Every other extra, for the tests. PyTorch is not in the lock: which build is right depends on the machine.
+EXTRAS  := --extra diffusion --extra transformers --extra yolo --extra coqui --extra elevenlabs --extra online --extra evals
+CUDA    := bindings pathfinder toolkit
+NVIDIA  := cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse \
+           cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx
+UNPINNED := $(patsubst %,--no-emit-package %,torch triton $(CUDA:%=cuda-%) $(NVIDIA:%=nvidia-%))
+TORCH   := torch==2.13.0
 
 .PHONY: help run test check format lock models clean
 
@@ -39,7 +47,7 @@ models: $(VENV)/.run  ## fetch the embedded models
 lock: $(VENV)/bin/python  ## pin every dependency by hash again; the files carry no addresses
 	@test -x $(BIN)/uv || $(PIP) install --quiet uv
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) $(EXTRAS) --group dev $(UNPINNED) --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove the environment; models and conversations stay
 	rm -rf $(VENV)
@@ -60,6 +68,7 @@ $(VENV)/.run: $(VENV)/bin/python requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 	@echo "Installing (a minute or two) ..."
 	@$(INSTALL) requirements-dev.lock
+	@$(PIP) install --quiet --no-compile $(TORCH)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@ $(VENV)/.run

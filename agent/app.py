@@ -65,6 +65,8 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             budget_mb=settings.memory_budget_mb,
             idle_seconds=settings.idle_seconds,
             threads=settings.threads,
+            device=settings.device,
+            settings=settings.for_models,
             cache=settings.cache_dir,
         )
         stack.push_async_callback(controller.close)
@@ -122,8 +124,8 @@ def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:
 
 def _choices(catalog: Catalog) -> Choices:
     """What the engines behind the tools offer, in words a planner can copy."""
-    languages = catalog.default("translation").languages
-    return {"translation-languages": [language_name(code) for code in languages], "object-labels": COCO_LABELS}
+    codes = dict.fromkeys(code for entry in catalog.of("translation") if entry.embedded for code in entry.languages)
+    return {"translation-languages": [language_name(code) for code in codes], "object-labels": COCO_LABELS}
 
 
 def _set_thread_policy() -> None:

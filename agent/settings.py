@@ -59,6 +59,17 @@ class Settings(BaseSettings):
         description="Base address (ending in /v1) of an OpenAI-compatible server: vLLM, LM Studio, llama.cpp ...",
     )
     openai_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    libretranslate_url: str | None = Field(default=None, description="Address of a LibreTranslate server.")
+    libretranslate_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    elevenlabs_key: SecretStr | None = Field(
+        default=None, description="Key for ElevenLabs voices. What is spoken or cloned with them is sent there."
+    )
+    online_translation: bool = Field(
+        default=False, description="Lets `translate` use free online services: texts are sent to them."
+    )
+    device: str = Field(
+        default="auto", description="Where large models run: auto, cpu, cuda, cuda:1, mps. auto: the best there is."
+    )
     budget_mb: int = Field(
         default=0, ge=0, description="Memory all loaded models may use together; 0: 60 % of this machine's."
     )
@@ -73,7 +84,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8321, ge=1, le=65535, description="Port of the API.")
     ui_port: int = Field(default=8501, ge=1, le=65535, description="Port of the page.")
 
-    @field_validator("ollama_url", "openai_url")
+    @field_validator("ollama_url", "openai_url", "libretranslate_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "http://-")
@@ -89,6 +100,19 @@ class Settings(BaseSettings):
     def catalog_files(self) -> tuple[Path, ...]:
         """The user's own catalog entries, on top of the built-in ones."""
         return (config_folder() / "catalog.toml",)
+
+    @property
+    def for_models(self) -> dict[str, str]:
+        """The settings that models of the catalog may need (`ModelEntry.setting`), by name, as far as they are set."""
+        values = {
+            "elevenlabs_key": self.elevenlabs_key.get_secret_value() if self.elevenlabs_key else "",
+            "libretranslate_url": self.libretranslate_url or "",
+            "libretranslate_key": self.libretranslate_key.get_secret_value() if self.libretranslate_key else "",
+            "ollama_url": self.ollama_url,
+            "openai_url": self.openai_url or "",
+            "online_translation": "yes" if self.online_translation else "",
+        }
+        return {name: value for name, value in values.items() if value}
 
     @property
     def memory_budget_mb(self) -> int:

@@ -1,11 +1,18 @@
-"""The catalog: every model the product knows, as data (`catalog.toml`), with the user's own entries on top."""
+"""The catalog: every model the product knows, as data.
+
+Each room of engines has its own `catalog.toml`. Packages of others add theirs through the entry point group
+``sensorium.catalogs`` (see docs/extending.md), and the user's own file comes last: an entry with the id of an earlier
+one replaces it.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -21,7 +28,7 @@ from pydantic import (
 
 from engines.errors import InputError, NotFoundError
 
-BUILT_IN = Path(__file__).with_name("catalog.toml")
+BUILT_IN = tuple(Path(__file__).parent / room / "catalog.toml" for room in ("text", "audio", "image", "video"))
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -114,6 +121,34 @@ class NpmSource(_Strict):
 Source = Annotated[PathSource | HubSource | WheelsSource | NpmSource, Field(discriminator="kind")]
 
 
+class Snapshot(_Strict):
+    """A folder in a library's own layout (diffusers, transformers ...), used whole.
+
+    It is fetched from the model hub at ``revision`` and checked by the hub's own hashes; or it lies in ``folder`` on
+    this machine already, and is used there.
+    """
+
+    repo: str = ""
+    revision: str = "main"
+    patterns: tuple[str, ...] = ()
+    """Which files, as shell patterns; empty: all."""
+    bytes: int = Field(default=0, ge=0)
+    """About how large it is."""
+    folder: str = ""
+
+    @field_validator("folder")
+    @classmethod
+    def _relative_to_the_catalog(cls, folder: str, info: ValidationInfo) -> str:
+        base: Path | None = (info.context or {}).get("folder")
+        return str((base or Path()) / Path(folder).expanduser()) if folder else ""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Snapshot:
+        if bool(self.repo) == bool(self.folder):
+            raise ValueError("a snapshot names either a repo or a folder")
+        return self
+
+
 class Quality(_Strict):
     """How good it is and where that was measured."""
 
@@ -134,10 +169,18 @@ class ModelEntry(_Strict):
     """What a user must know of a copyleft or non-commercial licence."""
     default: bool = False
     """The one that is used when the capability is asked for without a model."""
+    fallback: bool = False
+    """Stands in only while no other model of the capability is ready on this machine."""
     embedded: bool = False
     """Fetched by ``sensorium models pull`` without a name, and by ``make run``."""
     extra: str = ""
     """The optional dependency group it needs: ``pip install 'sensorium[EXTRA]'``."""
+    packages: tuple[str, ...] = ()
+    """Packages it needs beside its extra's."""
+    install: str = ""
+    """The command that installs ``packages``; empty: ``pip install`` with their names."""
+    setting: str = ""
+    """The setting without which it does nothing: a key, an address, or the leave to use an online service."""
     memory_mb: int = Field(default=0, ge=0)
     """Resident size when it works; the controller replaces it by what it measures."""
     concurrency: int = Field(default=1, ge=1)
@@ -147,17 +190,25 @@ class ModelEntry(_Strict):
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes; empty: does not apply, or many."""
     remote: bool = False
-    """Runs on another server; what is sent there leaves this process."""
+    """Works on another server: what it is given is sent there."""
+    device: bool = False
+    """Runs on an accelerator where there is one."""
     quality: Quality | None = None
     note: str = ""
     options: Mapping[str, Any] = {}
     """Handed to the engine."""
     files: tuple[WeightFile, ...] = ()
     sources: tuple[Source, ...] = ()
+    snapshot: Snapshot | None = None
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return self.snapshot.bytes if self.snapshot else sum(file.bytes for file in self.files)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is anything to fetch or to find on the disk."""
+        return bool(self.files or self.snapshot)
 
     @property
     def sha256(self) -> str | None:
@@ -166,6 +217,8 @@ class ModelEntry(_Strict):
 
     @model_validator(mode="after")
     def _sources_give_every_file(self) -> ModelEntry:
+        if self.snapshot and (self.files or self.sources):
+            raise ValueError(f"model {self.id}: it has either a snapshot or files with sources")
         names = {file.name for file in self.files}
         if len(names) != len(self.files):
             raise ValueError(f"model {self.id}: a file is named twice")
@@ -195,9 +248,12 @@ class Catalog:
 
     @classmethod
     def load(cls, *more: Path) -> Catalog:
-        """The built-in catalog, then each of ``more`` that exists. Raises InputError for a file that does not fit."""
+        """The built-in catalogs, those of installed packages, then each of ``more`` that exists.
+
+        Raises InputError for a file that does not fit.
+        """
         entries: dict[str, ModelEntry] = {}
-        for path in (BUILT_IN, *more):
+        for path in (*BUILT_IN, *plugin_catalogs(), *more):
             if path.is_file():
                 entries.update((entry.id, entry) for entry in _read(path))
         return cls(entries)
@@ -216,7 +272,7 @@ class Catalog:
         return tuple(entry for entry in self if entry.capability == capability)
 
     def default(self, capability: str) -> ModelEntry:
-        """The default entry of a capability, the user's own before the built-in one; or its first."""
+        """The default entry of a capability, the one that was added last before the others; or its first."""
         entries = self.of(capability)
         if not entries:
             raise NotFoundError(f"No model can do {capability!r}.", fix=f"Known: {', '.join(self.capabilities)}.")
@@ -235,6 +291,13 @@ class Catalog:
     @cached_property
     def capabilities(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(entry.capability for entry in self))
+
+
+def plugin_catalogs() -> tuple[Path, ...]:
+    """Catalog files of installed packages. Their entry point names the package that holds a `catalog.toml`."""
+    found = metadata.entry_points(group="sensorium.catalogs")
+    places = [importlib.util.find_spec(point.module) for point in sorted(found, key=lambda point: point.name)]
+    return tuple(Path(spec.origin).with_name("catalog.toml") for spec in places if spec and spec.origin)
 
 
 def _read(path: Path) -> tuple[ModelEntry, ...]:

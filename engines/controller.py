@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from engines.catalog import Catalog, ModelEntry
+from engines.devices import pick_device
 from engines.errors import EngineError, OutOfMemoryError
 from engines.lease import E, Lease, Workers, failures_of
-from engines.loading import LoadContext, engine_class, missing_packages
+from engines.loading import LoadContext, engine_class
 from engines.progress import Cancelled, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Engine
+from engines.readiness import Shelf, Weights
 from engines.residents import Residents, close_engine
 from engines.slots import (
     MB,
@@ -25,7 +27,6 @@ from engines.slots import (
     ModelStatus,
     OnLoading,
     Slot,
-    Weights,
     available_bytes,
     give_back_freed_memory,
     resident_bytes,
@@ -65,7 +66,8 @@ class ModelController:
         budget_mb: int,
         idle_seconds: float = 600,
         threads: int = 2,
-        device: str = "cpu",
+        device: str = "auto",
+        settings: Mapping[str, str] | None = None,
         cache: Path | None = None,
         resident_bytes: Callable[[], int] = resident_bytes,
         available_bytes: Callable[[], int] = available_bytes,
@@ -73,11 +75,12 @@ class ModelController:
         build: Callable[[LoadContext], Engine] = build_engine,
         trim: Callable[[], None] = give_back_freed_memory,
     ) -> None:
-        """``threads`` is what each engine may use, ``cache`` a folder for what engines can make again, ``trim`` is
-        called in a thread after each unload.
+        """``threads`` is what each engine may use, ``device`` where those that can use an accelerator run, ``settings``
+        the keys and addresses that models need, by name, ``cache`` a folder for what engines can make again. ``trim``
+        is called in a thread after each unload.
         """
         self._catalog = catalog
-        self._weights = weights
+        self.shelf = Shelf(catalog, weights, settings or {})
         self._threads = threads
         self._device = device
         self._cache = cache
@@ -104,16 +107,16 @@ class ModelController:
         on_loading: OnLoading | None = None,
         parts: Mapping[str, str | Engine] | None = None,
     ) -> AsyncIterator[Lease[E]]:
-        """Hold an engine: the default of ``capability``, or ``model``.
+        """Hold an engine: ``model``, or the one that `Shelf.resolve` takes for the capability.
 
         ``on_loading`` is called on the event loop while the engine is loaded, whoever began the load. ``parts`` gives,
         for an entry that works through other capabilities, the model or the engine to take instead of the default;
         capabilities the entry doesn't use are passed over, so a caller may always hand in its chat model.
 
-        Raises NotFoundError, MissingWeightsError, MissingExtraError, OutOfMemoryError, EngineError when the load fails,
-        UnavailableError when the controller has been closed.
+        Raises NotFoundError, UnavailableError (something is missing, or the controller has been closed), and
+        EngineError when the load fails.
         """
-        entry = self._catalog.resolve(capability.capability, model)
+        entry = self.shelf.resolve(capability.capability, model)
         lease: Lease[E] = await self._lease(entry, on_loading, parts or {}, ())
         try:
             yield lease
@@ -121,22 +124,9 @@ class ModelController:
             if closing := lease.end():
                 await asyncio.wait([closing])
 
-    def choose(self, capability: type[Engine], language: str) -> str:
-        """The id of the model to use for a language (ISO 639-1).
-
-        The default of the capability if it knows the language or names none, otherwise the first that does, runs here,
-        and is ready to be loaded; otherwise the default all the same.
-        """
-        default = self._catalog.default(capability.capability)
-        if not default.languages or language in default.languages:
-            return default.id
-        fitting = (entry for entry in self._catalog.of(capability.capability) if language in entry.languages)
-        return next((entry.id for entry in fitting if self._can_load(entry)), default.id)
-
-    def _can_load(self, entry: ModelEntry) -> bool:
-        return (
-            not entry.remote and self._weights.is_ready(entry) and not (entry.extra and missing_packages(entry.extra))
-        )
+    def device_of(self, entry: ModelEntry) -> str:
+        """Where the entry's engine runs."""
+        return pick_device(self._device) if entry.device else "cpu"
 
     def pin(self, model: str) -> None:
         """Keep a model once it is loaded, however long it is idle and however much room others need."""
@@ -190,11 +180,6 @@ class ModelController:
         outer: tuple[str, ...],
     ) -> Lease[Any]:
         self._workers.check_open()
-        if entry.remote:
-            raise EngineError(
-                f"{entry.id} runs on another server and can't be loaded here.",
-                fix="Choose a model that runs here, or give the adapter that talks to the server.",
-            )
         if not entry.uses:
             slot = await self._resident(entry, on_loading)
             return Lease(entry, self._workers, on_end=self._lease_ended, on_growth=self._residents.grew, slot=slot)
@@ -223,15 +208,14 @@ class ModelController:
         for capability in entry.uses:
             given = parts.get(capability)
             if given is None or isinstance(given, str):
-                part = await self._lease(self._catalog.resolve(capability, given), on_loading, parts, outer)
+                part = await self._lease(self.shelf.resolve(capability, given), on_loading, parts, outer)
                 wrapper.parts.append(part)
                 engines[capability] = part.engine
             else:
                 engines[capability] = given
 
         def build(cancel: CancelToken) -> Engine:
-            folder = self._weights.require(entry)
-            return self._build(self._context(entry, folder, engines, cancel=cancel))
+            return self._build(self._context(entry, self.shelf.require(entry), engines, cancel=cancel))
 
         self._wrappers.add(wrapper)
         await wrapper.build(build)
@@ -239,13 +223,15 @@ class ModelController:
     def _context(
         self,
         entry: ModelEntry,
-        folder: Path,
+        found: tuple[Path, str],
         parts: Mapping[str, Any],
         *,
         cancel: CancelToken,
         on_progress: OnProgress = ignore_progress,
     ) -> LoadContext:
-        return LoadContext(entry, folder, self._threads, self._device, parts, on_progress, cancel, self._cache)
+        folder, setting = found
+        device = self.device_of(entry)
+        return LoadContext(entry, folder, self._threads, device, parts, on_progress, cancel, self._cache, setting)
 
     def _lease_ended(self, lease: Lease[Any]) -> asyncio.Future[None] | None:
         if lease.slot:
@@ -334,10 +320,10 @@ class ModelController:
         began = self._clock()
         slot.cancel = cancel = CancelToken()
         slot.announce(LoadProgress(slot.entry.id, None, "looking for its files"))
-        folder = await self._residents.in_loader(lambda: self._require(slot.entry, cancel))
+        found = await self._residents.in_loader(lambda: self._require(slot.entry, cancel))
         await self._make_room(slot)
         slot.announce(LoadProgress(slot.entry.id, None, "loading"))
-        context = self._context(slot.entry, folder, {}, on_progress=self._progress_of(slot), cancel=cancel)
+        context = self._context(slot.entry, found, {}, on_progress=self._progress_of(slot), cancel=cancel)
         mark = self._meter.begin(read=True)
         try:
             slot.engine = await self._residents.in_loader(lambda: self._construct(context))
@@ -396,9 +382,11 @@ class ModelController:
 
         return on_progress
 
-    def _require(self, entry: ModelEntry, cancel: CancelToken) -> Path:
+    def _require(self, entry: ModelEntry, cancel: CancelToken) -> tuple[Path, str]:
         with failures_of(entry, "looking for its files", cancel):
-            return self._weights.require(entry)
+            found = self.shelf.require(entry)
+            self.device_of(entry)  # asked here, in a thread, because the first answer takes seconds
+            return found
 
     def _construct(self, context: LoadContext) -> Engine:
         with failures_of(context.entry, "loading", context.cancel):

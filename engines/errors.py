@@ -7,6 +7,7 @@
     ├── UnavailableError       something has to be fetched, installed or started first (exit code 3, HTTP 503)
     │   ├── MissingWeightsError
     │   ├── MissingExtraError
+    │   ├── MissingSettingError  a key, an address or the user's leave is not there
     │   └── OutOfMemoryError   the model does not fit in what is free
     ├── WeightsError           fetching or checking weights failed (exit code 4)
     │   ├── DownloadError
@@ -77,6 +78,12 @@ class MissingExtraError(UnavailableError):
     """The library this engine needs is not installed; ``fix`` names the extra."""
 
     code = "missing-extra"
+
+
+class MissingSettingError(UnavailableError):
+    """A key, an address or a leave that the engine needs was not given; ``fix`` names the setting."""
+
+    code = "missing-setting"
 
 
 class OutOfMemoryError(UnavailableError):

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from engines.catalog import ModelEntry
 from engines.errors import EngineError, MissingExtraError
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
@@ -25,12 +27,15 @@ class LoadContext:
     """Where the model's files are, checked and complete. Meaningless for an entry without files."""
     threads: int = 2
     device: str = "cpu"
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps`` ...; not ``cpu`` only for entries that say ``device = true``."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """Capability -> engine, for each capability in ``entry.uses``."""
     on_progress: OnProgress = ignore_progress
     cancel: CancelToken = NEVER
     cache: Path | None = None
     """A folder for what can be made again, such as prompt states; None: keep nothing between processes."""
+    setting: str = ""
+    """The value of the setting that the entry needs."""
 
 
 def engine_class(entry: ModelEntry) -> type[Engine]:
@@ -43,11 +48,31 @@ def engine_class(entry: ModelEntry) -> type[Engine]:
     return found
 
 
-def missing_packages(extra: str) -> list[str]:
-    """Packages of one of the project's extras that are not installed."""
+def missing_packages(entry: ModelEntry) -> list[str]:
+    """Packages an entry needs, by its extra and its own list, that are not installed."""
+    wanted = [*(_packages_of(entry.extra) if entry.extra else ()), *entry.packages]
+    return [package for package in wanted if not _is_installed(package)]
+
+
+def how_to_install(entry: ModelEntry) -> str:
+    """The command that installs what an entry needs."""
+    extra = f"pip install 'sensorium[{entry.extra}]'" if entry.extra else ""
+    own = entry.install or (f"pip install {' '.join(entry.packages)}" if entry.packages else "")
+    return " && ".join(command for command in (extra, own) if command)
+
+
+def how_to_get(entry: ModelEntry) -> str:
+    """What brings an entry's weights here."""
+    if entry.snapshot and entry.snapshot.folder:
+        return f"put the model into {entry.snapshot.folder}"
+    size = f" ({decimal(entry.bytes)})" if entry.bytes else ""
+    return f"sensorium models pull {entry.id}{size}"
+
+
+def _packages_of(extra: str) -> list[str]:
     lines = metadata.requires("sensorium") or []
     names = [re.match(r"[\w.-]+", line) for line in lines if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", line)]
-    return [match[0] for match in names if match and not _is_installed(match[0])]
+    return [match[0] for match in names if match]
 
 
 def _is_installed(package: str) -> bool:
@@ -67,5 +92,5 @@ def missing_extra(entry: ModelEntry, error: ImportError) -> MissingExtraError:
         )
     return MissingExtraError(
         f"{entry.id} needs the package {error.name!r}, which is not installed.",
-        fix=f"Run: pip install 'sensorium[{entry.extra}]'" if entry.extra else f"Run: pip install {error.name}",
+        fix=f"Run: {how_to_install(entry) or f'pip install {error.name}'}",
     )

@@ -8,8 +8,7 @@ import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import psutil
 
@@ -26,18 +25,6 @@ FLOOR_MB = 1.0
 SETTLING_RUNS = 3
 
 log = logging.getLogger(__name__)
-
-
-class Weights(Protocol):
-    """Where models' files are."""
-
-    def require(self, entry: ModelEntry) -> Path:
-        """The folder with the entry's files, checked and complete. Blocking. Raises MissingWeightsError."""
-        ...
-
-    def is_ready(self, entry: ModelEntry) -> bool:
-        """Whether `require` has what it needs. Cheap."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

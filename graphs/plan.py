@@ -85,6 +85,8 @@ def problems(plan: Plan, offers: Sequence[Offer], tools: Mapping[str, ToolSpec])
             return found
         missing = spec.required - set(step.args)
         found += [f"{step.id}: {step.tool} needs {name}." for name in sorted(missing)]
+        if spec.one_of and len(spec.one_of & set(step.args)) != 1:
+            found.append(f"{step.id}: {step.tool} needs one of {', '.join(sorted(spec.one_of))}.")
         found += [
             f"{step.id}: {step.tool} has no {name}." for name in step.args if name not in spec.parameters.model_fields
         ]

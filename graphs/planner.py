@@ -156,10 +156,17 @@ def _system_prompt(tools: Sequence[ToolSpec]) -> str:
 
 def _signature(spec: ToolSpec) -> str:
     """``translate(text, target_language) -> text: Translate a text into another language.``"""
-    shown = [name for name in spec.parameters.model_fields if name in spec.required or spec.choices(name)]
-    names = ", ".join(name if name in spec.required else f"{name}?" for name in shown)
+    names = _parameters(spec)
     gives = " and ".join(spec.produces) or "facts"
     return f"- {spec.name}({names}) -> {gives}: {spec.purpose}"
+
+
+def _parameters(spec: ToolSpec) -> str:
+    """``audio or video, language?``"""
+    of = " or ".join(name for name in spec.parameters.model_fields if name in spec.one_of)
+    shown = [name for name in spec.parameters.model_fields if spec.is_planned(name)]
+    names = [name if name in spec.required else f"{name}?" for name in shown]
+    return ", ".join([of, *names] if of else names)
 
 
 def _examples(known: frozenset[str]) -> list[BaseMessage]:

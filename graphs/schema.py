@@ -26,13 +26,14 @@ def next_step_schema(
     tools: Mapping[str, ToolSpec], offers: Sequence[Offer], steps: Sequence[PlannedStep], choices: Choices
 ) -> dict[str, Any]:
     """Admits ``{"tool": "answer"}`` and every call that can be made now."""
-    calls = (_call_schema(spec, tools, offers, steps, choices) for spec in tools.values())
+    calls = (_call_schema(spec, form, tools, offers, steps, choices) for spec in tools.values() for form in spec.forms)
     end = _object({"tool": {"const": ANSWER}}, ["tool"])
     return {"anyOf": [*(schema for schema in calls if schema), end]}
 
 
 def _call_schema(
     spec: ToolSpec,
+    form: frozenset[str],
     tools: Mapping[str, ToolSpec],
     offers: Sequence[Offer],
     steps: Sequence[PlannedStep],
@@ -42,21 +43,23 @@ def _call_schema(
     properties: dict[str, Any] = {"tool": {"const": spec.name}}
     required = ["tool"]
     for name in spec.parameters.model_fields:
+        if name in spec.one_of and name not in form:
+            continue
         kind = spec.media_parameters.get(name)
-        one_of = spec.choices(name)
+        source = spec.choices(name)
         if kind:
             schema = _media_schema(kind, candidates(kind, offers, steps, tools))
-            if schema is None and name in spec.required:
+            if schema is None and name in form:
                 return None
-        elif one_of:
-            schema = {"enum": list(choices[one_of.choices])}
-        elif name in spec.required:
-            schema = dict(spec.parameters_schema()["properties"][name])
+        elif source:
+            schema = {"enum": list(choices[source.choices])}
+        elif spec.is_planned(name):
+            schema = _written_schema(spec.parameters_schema(), name)
         else:
-            schema = None  # an option that has a good default is the user's to set, not the planner's to guess
+            schema = None
         if schema is not None:
             properties[name] = schema
-            if name in spec.required:
+            if name in form:
                 required.append(name)
     return _object(properties, required)
 
@@ -66,6 +69,17 @@ def _media_schema(kind: str, names: list[str]) -> dict[str, Any] | None:
         return {"enum": names} if names else None
     written = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
     return {"anyOf": [{"enum": names}, written]} if names else written
+
+
+def _written_schema(parameters: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A parameter's own schema, without the ``null`` of an option: the planner leaves out what it doesn't set."""
+    schema = dict(parameters["properties"][name])
+    options = [option for option in schema.pop("anyOf", ()) if option.get("type") != "null"]
+    for option in options[:1]:
+        schema |= option
+    if schema.get("type") == "string" and "enum" not in schema:
+        schema.setdefault("maxLength", MAX_TEXT)
+    return {key: value for key, value in schema.items() if key not in {"title", "description", "default"}}
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

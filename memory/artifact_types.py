@@ -34,7 +34,7 @@ class Lineage(BaseModel):
     """The tool's name, or ``upload``."""
     args: dict[str, Any] = {}
     models: tuple[dict[str, Any], ...] = ()
-    """``{"id", "sha256"}`` of each model that took part."""
+    """``{"id", "sha256", "revision"}`` of each model that took part."""
     seed: int | None = None
     parents: tuple[str, ...] = ()
     """Ids of the artifacts it was made from."""

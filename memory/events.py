@@ -29,6 +29,10 @@ class Receipt(Body):
     title: str
     licence: str
     sha256: str | None = None
+    revision: str = ""
+    """Of a model that is a folder from the hub."""
+    device: str = "cpu"
+    seed: int | None = None
     quality: str = ""
     note: str = ""
     seconds: float = 0.0

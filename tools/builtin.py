@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tools.audio import detect_speech, speak, transcribe_audio
-from tools.image import detect_objects
+from tools.audio.detect_speech import detect_speech
+from tools.audio.speak import speak
+from tools.audio.transcribe_audio import transcribe_audio
+from tools.image.detect_objects import detect_objects
 from tools.spec import ToolSpec
-from tools.text import analyze_sentiment, translate
+from tools.text.analyze_sentiment import analyze_sentiment
+from tools.text.translate import translate
 
 BUILT_IN: tuple[ToolSpec, ...] = (
     detect_objects,

@@ -47,6 +47,8 @@ class ToolCall:
     receipts: list[Receipt] = field(default_factory=list)
     made: list[ArtifactRef] = field(default_factory=list)
     parents: list[str] = field(default_factory=list)
+    seed: int | None = None
+    """Set by tools that draw lots, before they use an engine: it makes the call repeatable."""
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -72,42 +74,52 @@ class ToolCall:
                     title=entry.title,
                     licence=entry.licence,
                     sha256=entry.sha256,
+                    revision=self.workshop.controller.shelf.revision(entry),
+                    device=self.workshop.controller.device_of(entry),
+                    seed=self.seed,
                     quality=f"{entry.quality.figure} ({entry.quality.where})" if entry.quality else "",
                     note=entry.note,
                     seconds=round(time.monotonic() - started, 3),
                 )
             )
 
+    async def path(self, artifact_id: str) -> Path:
+        """The file of an artifact, which becomes a parent of what this call makes. Raises NotFoundError."""
+        path = await self.workshop.artifacts.path(artifact_id)
+        if artifact_id not in self.parents:
+            self.parents.append(artifact_id)
+        return path
+
     async def image(self, artifact_id: str) -> Image:
         """The picture, upright and RGB. Raises NotFoundError or MediaError."""
-        path = await self._source(artifact_id)
+        path = await self.path(artifact_id)
         return await asyncio.to_thread(read_image, path, limits=self.workshop.limits)
 
     async def audio(self, artifact_id: str) -> Audio:
-        """The sound, mono at 16 kHz. Raises NotFoundError or MediaError."""
-        path = await self._source(artifact_id)
+        """The sound of a recording or a video, mono at 16 kHz. Raises NotFoundError or MediaError."""
+        path = await self.path(artifact_id)
         return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits)
 
     async def save_image(self, image: Image, name: str) -> str:
         """Keep a picture as an artifact (PNG) made by this call, and return its id."""
         buffer = io.BytesIO()
         await asyncio.to_thread(image.save, buffer, "PNG")
-        return await self._keep(
-            await self.workshop.artifacts.add_bytes(buffer.getvalue(), name=name, lineage=self._lineage())
-        )
+        return await self.save_bytes(buffer.getvalue(), name)
 
     async def save_audio(self, audio: Audio, name: str) -> str:
         """Keep a sound as an artifact (16-bit WAV) made by this call, and return its id."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "sound.wav")
             await asyncio.to_thread(write_wav, audio, path)
-            return await self._keep(await self.workshop.artifacts.add_file(path, name=name, lineage=self._lineage()))
+            return await self.save_file(path, name)
 
-    async def _source(self, artifact_id: str) -> Path:
-        path = await self.workshop.artifacts.path(artifact_id)
-        if artifact_id not in self.parents:
-            self.parents.append(artifact_id)
-        return path
+    async def save_bytes(self, data: bytes, name: str) -> str:
+        """Keep bytes of any kind that an upload may have as an artifact made by this call, and return its id."""
+        return await self._keep(await self.workshop.artifacts.add_bytes(data, name=name, lineage=self._lineage()))
+
+    async def save_file(self, path: Path, name: str) -> str:
+        """Keep a copy of a file, as `save_bytes` does."""
+        return await self._keep(await self.workshop.artifacts.add_file(path, name=name, lineage=self._lineage()))
 
     async def _keep(self, artifact: ArtifactRef) -> str:
         self.made.append(artifact)
@@ -118,6 +130,10 @@ class ToolCall:
         return Lineage(
             tool=self.tool,
             args=dict(self.args),
-            models=tuple({"id": receipt.model, "sha256": receipt.sha256} for receipt in self.receipts),
+            models=tuple(
+                {"id": receipt.model, "sha256": receipt.sha256, "revision": receipt.revision}
+                for receipt in self.receipts
+            ),
+            seed=self.seed,
             parents=tuple(self.parents),
         )

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from engines.errors import InputError
-from tools.types import Cost, Danger, Media, MediaKind, OneOf, ToolResult
+from tools.types import Cost, Danger, Media, MediaKind, OneOf, Planned, ToolResult
 
 if TYPE_CHECKING:
     from tools.call import ToolCall
@@ -36,6 +36,8 @@ class ToolSpec:
     result: type[ToolResult]
     cost: Cost
     danger: Danger
+    one_of: frozenset[str] = frozenset()
+    """Media parameters of which a call gives exactly one: what the tool works on."""
 
     @cached_property
     def media_parameters(self) -> Mapping[str, MediaKind]:
@@ -56,21 +58,39 @@ class ToolSpec:
         """The kinds of media a later step may take from the result. Mere facts are given as text: their summary."""
         return frozenset(self.produces or ("text",))
 
+    @cached_property
+    def forms(self) -> tuple[frozenset[str], ...]:
+        """The sets of parameters that a call must give: one set, or one for each of ``one_of``."""
+        return tuple(self.required | {name} for name in self.parameters.model_fields if name in self.one_of) or (
+            self.required,
+        )
+
     def choices(self, parameter: str) -> OneOf | None:
         """Where the values of a parameter come from, if an engine names them."""
-        return next(
-            (item for item in self.parameters.model_fields[parameter].metadata if isinstance(item, OneOf)), None
-        )
+        marks = self.parameters.model_fields[parameter].metadata
+        return next((item for item in marks if isinstance(item, OneOf)), None)
+
+    def is_planned(self, parameter: str) -> bool:
+        """Whether a planner may set it: it is required, its values are named, or it is marked so."""
+        marks = self.parameters.model_fields[parameter].metadata
+        return parameter in self.required or any(isinstance(item, OneOf | Planned) for item in marks)
 
     def validate(self, args: Mapping[str, Any]) -> BaseModel:
         """Raises InputError that names the argument that does not fit."""
         try:
-            return self.parameters.model_validate(dict(args))
+            checked = self.parameters.model_validate(dict(args))
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"]) or "arguments"
             known = ", ".join(self.parameters.model_fields)
             raise InputError(f"{self.name}: {name}: {first['msg']}.", fix=f"Parameters: {known}.") from error
+        given = sorted(name for name in self.one_of if getattr(checked, name) is not None)
+        if self.one_of and len(given) != 1:
+            what = f"not both {' and '.join(given)}" if given else "and nothing was given"
+            raise InputError(
+                f"{self.name} works on one of {' or '.join(sorted(self.one_of))}, {what}.", fix="Give one."
+            )
+        return checked
 
     async def run(self, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
         """Check the arguments and do the work."""
@@ -82,8 +102,13 @@ class ToolSpec:
         return self.parameters.model_json_schema()
 
 
-def tool(*, cost: Cost, danger: Danger = Danger.NONE) -> Callable[[ToolFunction], ToolSpec]:
-    """Declare a tool. Its name is the function's, its purpose the docstring's first sentence."""
+def tool(
+    *, cost: Cost, danger: Danger = Danger.NONE, one_of: tuple[str, ...] = ()
+) -> Callable[[ToolFunction], ToolSpec]:
+    """Declare a tool. Its name is the function's, its purpose the docstring's first sentence.
+
+    ``one_of`` names optional media parameters of which a call gives exactly one, as in ``one_of=("image", "video")``.
+    """
 
     def declare(function: ToolFunction) -> ToolSpec:
         hints = get_type_hints(function, include_extras=True)
@@ -99,7 +124,7 @@ def tool(*, cost: Cost, danger: Danger = Danger.NONE) -> Callable[[ToolFunction]
         name = function.__name__
         model = create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
         purpose = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
-        return ToolSpec(name, purpose, function, model, result, cost, danger)
+        return ToolSpec(name, purpose, function, model, result, cost, danger, frozenset(one_of))
 
     return declare
 

@@ -28,13 +28,23 @@ class Media:
 class OneOf:
     """Marks a parameter whose values come from the engine behind the tool, such as its languages or labels."""
 
-    choices: Literal["translation-languages", "object-labels"]
+    choices: str
+    """Their name among the choices that `agent.app` gathers, such as ``object-labels``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Marks an option that the planner may set when the request asks for it. Other options are left to their defaults:
+    small models guess them otherwise.
+    """
 
 
 ImageRef = Annotated[str, Media("image")]
 OverlayRef = Annotated[str, Media("image", overlay=True)]
 AudioRef = Annotated[str, Media("audio")]
 VideoRef = Annotated[str, Media("video")]
+#: A model of the catalog, for users who want another one than the best that is ready.
+ModelId = Annotated[str | None, Field(description="a model's id; none: the best that is ready")]
 #: Text itself, not a reference; in a plan it may also be an earlier step's text.
 Text = Annotated[str, Media("text"), Field(min_length=1)]
 

@@ -33,7 +33,7 @@ def show(client: Client, thread: Json | None) -> str | None:
 def _model(client: Client) -> str | None:
     # A remote entry stands for a whole server: which of its models is meant has to be typed.
     models = [model for model in client.models() if model["capability"] == "chat" and not model["remote"]]
-    titles = {AUTOMATIC: "Automatic"} | {model["id"]: model["title"] for model in models if model["ready"]}
+    titles = {AUTOMATIC: "Automatic"} | {model["id"]: model["title"] for model in models if model["state"] == "ready"}
     chosen = st.selectbox(
         "Chat model",
         list(titles),
@@ -42,7 +42,7 @@ def _model(client: Client) -> str | None:
         accept_new_options=True,
         help="Models that are on this machine. A model of an Ollama server can be typed: ollama/NAME.",
     )
-    if not any(model["ready"] for model in models):
+    if not any(model["state"] == "ready" for model in models):
         st.caption(":orange[:material/warning: No chat model is here yet.] Fetch one: `sensorium models pull`")
     return None if chosen in {None, AUTOMATIC} else str(chosen)
 

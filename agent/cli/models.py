@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -16,7 +17,8 @@ from agent.settings import Settings, load_settings
 from engines.catalog import Catalog, ModelEntry
 from engines.downloads import OnPullProgress, PullProgress
 from engines.errors import SensoriumError, UnavailableError
-from engines.loading import missing_packages
+from engines.loading import how_to_install
+from engines.readiness import Readiness, Shelf
 from engines.weights import WeightStore
 
 _PIPE_WIDTH = 200
@@ -36,18 +38,10 @@ def models() -> None:
     """List, fetch, check and remove models."""
 
 
-def _open() -> tuple[Catalog, WeightStore]:
+def _open() -> tuple[Catalog, WeightStore, Shelf]:
     settings = load_settings()
-    return Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir)
-
-
-def _state(entry: ModelEntry, store: WeightStore) -> str:
-    """``remote``, ``missing``, ``needs-extra`` or ``ready``."""
-    if entry.remote:
-        return "remote"
-    if not store.is_ready(entry):
-        return "missing"
-    return "needs-extra" if entry.extra and missing_packages(entry.extra) else "ready"
+    catalog, store = Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir)
+    return catalog, store, Shelf(catalog, store, settings.for_models)
 
 
 def _size(size: int) -> str:
@@ -63,11 +57,11 @@ def _size(size: int) -> str:
 @_json_option
 def list_models(as_json: bool) -> None:
     """List every model by what it can do."""
-    catalog, store = _open()
+    catalog, _, shelf = _open()
     if as_json:
-        keys = {"id", "title", "capability", "licence", "memory_mb", "default", "embedded", "extra"}
+        keys = {"id", "title", "capability", "licence", "memory_mb", "default", "fallback", "embedded", "extra"}
         rows = [
-            {**entry.model_dump(mode="json", include=keys), "bytes": entry.bytes, "state": _state(entry, store)}
+            {**entry.model_dump(mode="json", include=keys), "bytes": entry.bytes, **asdict(shelf.readiness(entry))}
             for entry in catalog
         ]
         click.echo(json.dumps(rows, indent=2))
@@ -75,8 +69,8 @@ def list_models(as_json: bool) -> None:
     cells = []
     for capability in catalog.capabilities:
         for entry in catalog.of(capability):
-            state = _state(entry, store)
-            shown = f"needs extra: {entry.extra}" if state == "needs-extra" else state
+            state = shelf.readiness(entry).state
+            shown = f"{state}: {entry.extra}" if state == "needs extra" and entry.extra else state
             name = f"{entry.id} *" if entry.default else entry.id
             memory = f"{entry.memory_mb} MB" if entry.memory_mb else "-"
             cells.append((capability, name, _size(entry.bytes), memory, entry.licence, shown))
@@ -89,32 +83,37 @@ def list_models(as_json: bool) -> None:
 @_json_option
 def show(model_id: str, as_json: bool) -> None:
     """Show all that is known of a model."""
-    catalog, store = _open()
+    catalog, store, shelf = _open()
     entry = catalog.get(model_id)
+    found = shelf.readiness(entry)
     if as_json:
-        more = {"state": _state(entry, store), "bytes": entry.bytes, "folder": str(store.folder(entry))}
+        more = {**asdict(found), "bytes": entry.bytes, "folder": str(store.folder(entry))}
         click.echo(json.dumps(entry.model_dump(mode="json") | more, indent=2))
         return
-    for label, value in _facts(entry, store):
+    for label, value in _facts(entry, store, found):
         if value:
             click.echo(f"{label + ':':<11} {value}")
 
 
-def _facts(entry: ModelEntry, store: WeightStore) -> Iterable[tuple[str, str]]:
+def _facts(entry: ModelEntry, store: WeightStore, found: Readiness) -> Iterable[tuple[str, str]]:
     from engines.sources import describe
 
     yield "Model", f"{entry.id}: {entry.title}"
     yield "Capability", entry.capability + (" (default)" if entry.default else "")
-    yield "State", _state(entry, store)
+    yield "State", found.state
+    yield "To do", found.fix
     yield "Licence", entry.licence
     yield "Mind", entry.licence_note
-    yield "Extra", entry.extra and f"pip install 'sensorium[{entry.extra}]'"
+    yield "Extra", how_to_install(entry)
     yield "RAM", f"{entry.memory_mb} MB" if entry.memory_mb else ""
     yield "Languages", ", ".join(entry.languages)
     yield "Works with", ", ".join(entry.uses)
     yield "Quality", f"{entry.quality.figure} ({entry.quality.where})" if entry.quality else ""
     yield "Note", entry.note
-    yield "Folder", str(store.folder(entry)) if entry.files else ""
+    yield "Folder", str(store.folder(entry)) if entry.has_weights else ""
+    if entry.snapshot and entry.snapshot.repo:
+        yield "Source", f"hub {entry.snapshot.repo}, about {_size(entry.snapshot.bytes)}"
+        yield "Revision", store.revision(entry) or entry.snapshot.revision
     for file in entry.files:
         yield "File", f"{file.name}, {_size(file.bytes)}, sha256 {file.sha256}"
     for source in entry.sources:
@@ -180,11 +179,11 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
 @_ids
 def pull(ids: tuple[str, ...]) -> None:
     """Fetch the named models; without a name, all that are embedded. A broken pull goes on where it stopped."""
-    catalog, store = _open()
+    catalog, store, _ = _open()
     entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.embedded and e.files]
 
     def one(entry: ModelEntry) -> None:
-        if entry.remote:
+        if entry.remote and not entry.has_weights:
             click.echo(f"{entry.id}: runs on another server, nothing to fetch. {entry.note}")
             return
         (_pull_on_terminal if sys.stdout.isatty() else _pull_plainly)(entry, store)
@@ -209,7 +208,7 @@ def _pull_on_terminal(entry: ModelEntry, store: WeightStore) -> None:
 
 def _pull_plainly(entry: ModelEntry, store: WeightStore) -> None:
     store.pull(entry, on_progress=_plain_lines())
-    click.echo(f"{entry.id}: ready in {store.folder(entry)}" if entry.files else f"{entry.id}: nothing to fetch")
+    click.echo(f"{entry.id}: ready in {store.folder(entry)}" if entry.has_weights else f"{entry.id}: nothing to fetch")
 
 
 def _plain_lines() -> OnPullProgress:
@@ -231,14 +230,14 @@ def _plain_lines() -> OnPullProgress:
 @_ids
 def verify(ids: tuple[str, ...]) -> None:
     """Hash the files of the named models; without a name, of all that are on this disk."""
-    catalog, store = _open()
-    entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.files and store.is_ready(e)]
+    catalog, store, _ = _open()
+    entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.has_weights and store.is_ready(e)]
     if not entries:
         click.echo("No model is on this disk.")
 
     def one(entry: ModelEntry) -> None:
         store.verify(entry)
-        click.echo(f"{entry.id}: ok" if entry.files else f"{entry.id}: has no files of its own")
+        click.echo(f"{entry.id}: ok" if entry.has_weights else f"{entry.id}: has no files of its own")
 
     _each(entries, one)
 
@@ -248,13 +247,13 @@ def verify(ids: tuple[str, ...]) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def remove(ids: tuple[str, ...], yes: bool) -> None:
     """Delete the files of models, and of unfinished pulls."""
-    catalog, store = _open()
+    catalog, store, _ = _open()
     entries = [catalog.get(model_id) for model_id in ids]
     if not yes:
         click.confirm(f"Delete the files of {', '.join(ids)}?", abort=True)
     for entry in entries:
         freed = store.remove(entry)
-        if entry.files and store.is_in_place(entry):
+        if entry.has_weights and store.is_in_place(entry):
             click.echo(f"{entry.id}: its files in {store.folder(entry)} are used where they lie; left alone")
         else:
             click.echo(f"{entry.id}: {_size(freed) if freed else 'nothing'} freed")

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from engines.catalog import ModelEntry, Quality
+from engines.readiness import Readiness, State
 from server.opened import Opened
 
 router = APIRouter(tags=["models and tools"])
@@ -32,7 +33,7 @@ class Model(BaseModel):
     sha256: str | None
     quality: Quality | None
     note: str
-    ready: bool = Field(description="Its files are on this machine.")
+    state: State
     fix: str = Field(description="How to get it, where it is not ready.")
 
 
@@ -69,8 +70,9 @@ class ToolList(BaseModel):
 
 @router.get("/models", summary="List the models and say which are ready")
 async def models(app: Opened) -> ModelList:
-    ready = await asyncio.to_thread(lambda: {entry.id: app.weights.is_ready(entry) for entry in app.catalog})
-    return ModelList(models=[_model(entry, ready=ready[entry.id]) for entry in app.catalog])
+    shelf = app.controller.shelf
+    found = await asyncio.to_thread(lambda: [(entry, shelf.readiness(entry)) for entry in app.catalog])
+    return ModelList(models=[_model(entry, readiness) for entry, readiness in found])
 
 
 @router.get("/models/loaded", summary="List the models that are in memory")
@@ -83,9 +85,9 @@ async def tools(app: Opened) -> ToolList:
     return ToolList(tools=[Tool(name=t.name, purpose=t.purpose, parameters=t.parameters_schema()) for t in app.tools])
 
 
-def _model(entry: ModelEntry, *, ready: bool) -> Model:
+def _model(entry: ModelEntry, found: Readiness) -> Model:
     return Model(
-        **{name: getattr(entry, name) for name in Model.model_fields if name not in {"ready", "fix"}},
-        ready=ready,
-        fix="" if ready else f"sensorium models pull {entry.id}",
+        **{name: getattr(entry, name) for name in Model.model_fields if name not in {"state", "fix"}},
+        state=found.state,
+        fix=found.fix,
     )

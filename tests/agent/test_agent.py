@@ -199,7 +199,7 @@ async def test_a_tool_that_breaks_does_not_take_the_others_with_it(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tools.image.draw_boxes", broken)
+    monkeypatch.setattr("tools.image.detect_objects.draw_boxes", broken)
     both = {
         "when": "Both",
         "calls": [

@@ -1,4 +1,4 @@
-"""Tools that look at pictures."""
+"""Objects in a picture."""
 
 from __future__ import annotations
 

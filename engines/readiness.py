@@ -1,0 +1,111 @@
+"""Whether a model can be used here and now, and what is to be done where it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from engines.catalog import Catalog, ModelEntry
+from engines.errors import MissingExtraError, MissingSettingError
+from engines.loading import how_to_get, how_to_install, missing_packages
+
+State = Literal["ready", "needs extra", "needs weights", "needs key", "needs setting"]
+
+
+class Weights(Protocol):
+    """The store of model files, as the shelf needs it. `engines.weights.WeightStore` is one."""
+
+    def require(self, entry: ModelEntry) -> Path:
+        """The folder with the entry's files, checked and complete. Blocking. Raises MissingWeightsError."""
+        ...
+
+    def is_ready(self, entry: ModelEntry) -> bool:
+        """Whether every file is there. Cheap."""
+        ...
+
+    def revision(self, entry: ModelEntry) -> str:
+        """Which state of the hub's repository a snapshot is; empty: not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """``fix`` is the command or the setting that makes it ready; empty when it is."""
+
+    state: State
+    fix: str = ""
+
+
+class Shelf:
+    """The catalog as it stands on this machine: which models are ready, and which one to take.
+
+    ``settings`` holds what the user has set, by name.
+    """
+
+    def __init__(self, catalog: Catalog, weights: Weights, settings: Mapping[str, str]) -> None:
+        self.catalog = catalog
+        self._weights = weights
+        self._settings = settings
+
+    def readiness(self, entry: ModelEntry) -> Readiness:
+        """Cheap: nothing is imported and no file is read."""
+        if entry.setting and not self._settings.get(entry.setting):
+            return Readiness("needs key" if entry.setting.endswith("_key") else "needs setting", _set(entry))
+        if missing_packages(entry):
+            return Readiness("needs extra", how_to_install(entry))
+        if not self._weights.is_ready(entry):
+            return Readiness("needs weights", how_to_get(entry))
+        return Readiness("ready")
+
+    def resolve(self, capability: str, model: str | None = None) -> ModelEntry:
+        """The entry to use. Without a ``model`` that is the default; where the default only stands in, the first other
+        model that runs here and is ready.
+
+        Raises NotFoundError when ``model`` is unknown or can do something else.
+        """
+        entry = self.catalog.resolve(capability, model)
+        if model is not None or not entry.fallback:
+            return entry
+        others = (other for other in self.catalog.of(capability) if not other.fallback)
+        return next((other for other in others if self._runs_here(other)), entry)
+
+    def choose(self, capability: str, language: str) -> ModelEntry:
+        """The entry to use for a language (ISO 639-1): the one of `resolve` if it knows the language or names none,
+        otherwise the first that does, runs here, and is ready; otherwise the one of `resolve` all the same.
+        """
+        usual = self.resolve(capability)
+        if not usual.languages or language in usual.languages:
+            return usual
+        fitting = (entry for entry in self.catalog.of(capability) if language in entry.languages)
+        return next((entry for entry in fitting if self._runs_here(entry)), usual)
+
+    def require(self, entry: ModelEntry) -> tuple[Path, str]:
+        """The folder of its files, checked, and the value of its setting.
+
+        Raises MissingSettingError, MissingExtraError, MissingWeightsError or CorruptWeightsError, in the order in which
+        a user would mend them; each says how.
+        """
+        value = self._settings.get(entry.setting, "")
+        if entry.setting and not value:
+            raise MissingSettingError(
+                f"{entry.id} is not set up: {entry.setting} is not set.", fix=f"{_set(entry)}. {entry.note}".strip()
+            )
+        if missing := missing_packages(entry):
+            what = "packages that are" if len(missing) > 1 else "a package that is"
+            raise MissingExtraError(
+                f"{entry.id} needs {what} not installed: {', '.join(missing)}.", fix=f"Run: {how_to_install(entry)}"
+            )
+        return self._weights.require(entry), value
+
+    def revision(self, entry: ModelEntry) -> str:
+        """Which state of the hub's repository the model is; empty when it isn't from there."""
+        return self._weights.revision(entry)
+
+    def _runs_here(self, entry: ModelEntry) -> bool:
+        return not entry.remote and self.readiness(entry).state == "ready"
+
+
+def _set(entry: ModelEntry) -> str:
+    return f"Set SENSORIUM_{entry.setting.upper()}"
