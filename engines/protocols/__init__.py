@@ -8,8 +8,19 @@ A capability is known by the ``capability`` of its Protocol; the catalog uses th
 """
 
 from engines.protocols.chat import Chat, ChatReply, ChatRequest, ChatTurn, Role
+from engines.protocols.cloning import ClonedSpeech, SpeakerEmbedding, VoiceCloning, VoiceConversion
 from engines.protocols.detection import Box, ObjectDetection
 from engines.protocols.engine import Engine
+from engines.protocols.image_making import (
+    ControlKind,
+    ControlledGeneration,
+    EditMode,
+    GeneratedImage,
+    ImageEditing,
+    ImageGeneration,
+    ImageUpscaling,
+    MakingKind,
+)
 from engines.protocols.sound import Audio, Segment, Span, SpeechToText, TextToSpeech, Transcript, Voice, VoiceActivity
 from engines.protocols.text import (
     LanguageGuess,
@@ -28,15 +39,25 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "ChatTurn",
+    "ClonedSpeech",
+    "ControlKind",
+    "ControlledGeneration",
+    "EditMode",
     "Engine",
+    "GeneratedImage",
+    "ImageEditing",
+    "ImageGeneration",
+    "ImageUpscaling",
     "LanguageGuess",
     "LanguageIdentification",
+    "MakingKind",
     "ObjectDetection",
     "Role",
     "Segment",
     "Sentiment",
     "SentimentAnalysis",
     "Span",
+    "SpeakerEmbedding",
     "SpeechToText",
     "TextEmbedding",
     "TextToSpeech",
@@ -45,4 +66,6 @@ __all__ = [
     "Translation",
     "Voice",
     "VoiceActivity",
+    "VoiceCloning",
+    "VoiceConversion",
 ]
