@@ -21,7 +21,22 @@ from engines.protocols.image_making import (
     ImageUpscaling,
     MakingKind,
 )
-from engines.protocols.sound import Audio, Segment, Span, SpeechToText, TextToSpeech, Transcript, Voice, VoiceActivity
+from engines.protocols.sound import (
+    Audio,
+    OnAudio,
+    OnSegment,
+    Segment,
+    Span,
+    SpeechTask,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+    Voice,
+    VoiceActivity,
+    Word,
+    ignore_audio,
+    ignore_segment,
+)
 from engines.protocols.text import (
     LanguageGuess,
     LanguageIdentification,
@@ -52,12 +67,15 @@ __all__ = [
     "LanguageIdentification",
     "MakingKind",
     "ObjectDetection",
+    "OnAudio",
+    "OnSegment",
     "Role",
     "Segment",
     "Sentiment",
     "SentimentAnalysis",
     "Span",
     "SpeakerEmbedding",
+    "SpeechTask",
     "SpeechToText",
     "TextEmbedding",
     "TextToSpeech",
@@ -68,4 +86,7 @@ __all__ = [
     "VoiceActivity",
     "VoiceCloning",
     "VoiceConversion",
+    "Word",
+    "ignore_audio",
+    "ignore_segment",
 ]
