@@ -16,15 +16,13 @@ from typing import Literal
 import click
 
 from agent.settings import Settings, config_file, load_settings
-from engines.catalog import Catalog, ModelEntry
+from engines.catalog import Catalog
 from engines.errors import SensoriumError
+from engines.readiness import Shelf
 from engines.text.remote import Provider, list_models
 from engines.weights import WeightStore
 
 State = Literal["ok", "missing", "optional"]
-
-#: Import name of the package behind each extra.
-EXTRAS = {"ui": "streamlit", "speech": "piper"}
 
 #: Free space below which the doctor speaks up, in bytes.
 LITTLE_SPACE = 2_000_000_000
@@ -64,13 +62,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _config()
     yield _home(settings.home)
     yield from _space(settings)
-    for extra, package in EXTRAS.items():
-        yield _extra(extra, package)
-    catalog = Catalog.load(*settings.catalog_files)
-    weights = WeightStore(settings.models_dir)
-    for entry in catalog:
-        if not entry.remote:
-            yield _model(entry, weights)
+    yield _page()
+    yield from _models(
+        Shelf(Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir), settings.for_models)
+    )
     yield from _servers(settings)
 
 
@@ -97,20 +92,23 @@ def _space(settings: Settings) -> Iterator[Finding]:
     yield Finding("Memory", "ok", f"models may use {settings.memory_budget_mb / 1000:.1f} GB together")
 
 
-def _extra(extra: str, package: str) -> Finding:
-    if importlib.util.find_spec(package):
-        return Finding(f"Extra {extra}", "ok", f"{package} is installed")
-    return Finding(f"Extra {extra}", "optional", f"{package} is not installed", f"pip install 'sensorium[{extra}]'")
+def _page() -> Finding:
+    if importlib.util.find_spec("streamlit"):
+        return Finding("Page", "ok", "Streamlit is installed")
+    return Finding("Page", "optional", "Streamlit is not installed", "pip install 'sensorium[ui]'")
 
 
-def _model(entry: ModelEntry, weights: WeightStore) -> Finding:
-    about = f"Model {entry.id}"
-    if entry.extra and not importlib.util.find_spec(EXTRAS.get(entry.extra, entry.extra)):
-        return Finding(about, "optional", f"needs the extra {entry.extra}", f"pip install 'sensorium[{entry.extra}]'")
-    if weights.is_ready(entry):
-        return Finding(about, "ok", f"ready ({entry.capability})")
-    state: State = "missing" if entry.embedded else "optional"
-    return Finding(about, state, f"not on this disk ({entry.capability})", f"sensorium models pull {entry.id}")
+def _models(shelf: Shelf) -> Iterator[Finding]:
+    """The embedded models, each; the others only where they are ready, or something of them is here."""
+    found = [(entry, shelf.readiness(entry)) for entry in shelf.catalog]
+    for entry, readiness in found:
+        if readiness.state == "ready":
+            yield Finding(f"Model {entry.id}", "ok", f"ready ({entry.capability})")
+        elif entry.embedded:
+            state: State = "optional" if readiness.state == "needs extra" else "missing"
+            yield Finding(f"Model {entry.id}", state, f"{readiness.state} ({entry.capability})", readiness.fix)
+    others = sum(readiness.state != "ready" and not entry.embedded for entry, readiness in found)
+    yield Finding("More models", "optional", f"{others} can be added", "See: sensorium models list")
 
 
 def _servers(settings: Settings) -> Iterator[Finding]:

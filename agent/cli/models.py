@@ -71,6 +71,7 @@ def list_models(as_json: bool) -> None:
         for entry in catalog.of(capability):
             state = shelf.readiness(entry).state
             shown = f"{state}: {entry.extra}" if state == "needs extra" and entry.extra else state
+            shown += " (on another server)" if entry.remote else ""
             name = f"{entry.id} *" if entry.default else entry.id
             memory = f"{entry.memory_mb} MB" if entry.memory_mb else "-"
             cells.append((capability, name, _size(entry.bytes), memory, entry.licence, shown))
@@ -107,7 +108,7 @@ def _facts(entry: ModelEntry, store: WeightStore, found: Readiness) -> Iterable[
     yield "Extra", how_to_install(entry)
     yield "RAM", f"{entry.memory_mb} MB" if entry.memory_mb else ""
     yield "Languages", ", ".join(entry.languages)
-    yield "Works with", ", ".join(entry.uses)
+    yield "Works with", ", ".join((*entry.uses, *entry.weights_of))
     yield "Quality", f"{entry.quality.figure} ({entry.quality.where})" if entry.quality else ""
     yield "Note", entry.note
     yield "Folder", str(store.folder(entry)) if entry.has_weights else ""
@@ -179,8 +180,9 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
 @_ids
 def pull(ids: tuple[str, ...]) -> None:
     """Fetch the named models; without a name, all that are embedded. A broken pull goes on where it stopped."""
-    catalog, store, _ = _open()
-    entries = [catalog.get(model_id) for model_id in ids] or [e for e in catalog if e.embedded and e.files]
+    catalog, store, shelf = _open()
+    named = [each for model_id in ids for each in shelf.with_weights_of(catalog.get(model_id))]
+    entries = list({e.id: e for e in named}.values()) or [e for e in catalog if e.embedded and e.files]
 
     def one(entry: ModelEntry) -> None:
         if entry.remote and not entry.has_weights:

@@ -66,21 +66,21 @@ def state_of(model_id: str) -> str:
 
 
 def test_list_says_what_each_model_needs(home: Path) -> None:
-    assert state_of("tiny") == "missing"
-    assert state_of("ollama") == "remote"
-    assert state_of("qwen2.5-coder-1.5b") == "missing"
+    assert state_of("tiny") == "needs weights"
+    assert state_of("openai-compatible") == "needs setting"
+    assert state_of("qwen2.5-coder-1.5b") == "needs weights"
     assert state_of("nanodet-416") == "ready"
 
 
 def test_list_is_a_table_for_people(home: Path) -> None:
     line = next(line for line in run("list").output.splitlines() if " tiny " in line)
-    assert line.split() == ["chat", "tiny", "1.0", "kB", "7", "MB", "MIT", "missing"]
+    assert line.split() == ["chat", "tiny", "1.0", "kB", "7", "MB", "MIT", "needs", "weights"]
 
 
 def test_a_missing_extra_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package>=1 ; extra == 'none-such'"])
     run("pull", "tiny")
-    assert state_of("tiny") == "needs-extra"
+    assert state_of("tiny") == "needs extra"
     assert "needs extra: none-such" in run("list").output
 
 
@@ -90,7 +90,7 @@ def test_show_tells_licence_quality_and_sources(home: Path) -> None:
         assert fact in shown
     data = json.loads(run("show", "tiny", "--json").output)
     assert data["quality"] == {"figure": "1 of 1", "where": "measured at home"}
-    assert data["state"] == "missing"
+    assert data["state"] == "needs weights"
 
 
 def test_pull_verify_damage_mend_remove(home: Path) -> None:

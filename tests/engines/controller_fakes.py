@@ -78,6 +78,9 @@ class Machine:
     def is_ready(self, entry: ModelEntry) -> bool:
         return entry.id not in self.missing
 
+    def revision(self, entry: ModelEntry) -> str:
+        return f"revision of {entry.id}" if entry.snapshot else ""
+
     @property
     def loaded(self) -> list[str]:
         return sorted(engine.model for engine in self.built if not engine.closed)

@@ -187,11 +187,6 @@ async def test_missing_weights_push_nobody_out(make: Make, machine: Machine) -> 
     assert machine.loaded == ["a"]
 
 
-async def test_remote_entries_are_not_loaded(make: Make) -> None:
-    with pytest.raises(EngineError, match="runs on another server"):
-        await touch(make(model("a", remote=True)))
-
-
 async def test_a_waiter_who_goes_away_does_not_stop_the_load_for_the_others(make: Make, machine: Machine) -> None:
     gate = Gate()
     tokens: list[CancelToken] = []
@@ -703,32 +698,3 @@ async def test_the_real_meter_and_allocator() -> None:
     assert 60 < status.memory_mb < 100
     await controller.close()
     assert controller.status() == []
-
-
-@pytest.mark.parametrize(
-    ("language", "missing", "chosen"),
-    [
-        ("en", set(), "english"),  # the default speaks it
-        ("es", set(), "latin"),  # the first of those that do, and run here
-        ("es", {"latin"}, "spanish"),  # the first that is on this disk
-        ("es", {"latin", "spanish"}, "english"),  # an accent is better than nothing
-        ("fi", set(), "english"),
-    ],
-)
-async def test_a_model_is_chosen_by_language(
-    make: Make, machine: Machine, monkeypatch: pytest.MonkeyPatch, language: str, missing: set[str], chosen: str
-) -> None:
-    machine.missing = missing
-    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package ; extra == 'none-such'"])
-    controller = make(
-        model("far", remote=True, languages=("es",)),
-        model("unplugged", extra="none-such", languages=("es",)),
-        model("latin", languages=("es", "it")),
-        model("spanish", languages=("es",)),
-        model("english", languages=("en",), default=True),
-    )
-    assert controller.choose(Speak, language) == chosen
-
-
-async def test_a_default_that_names_no_languages_takes_them_all(make: Make) -> None:
-    assert make(model("any"), model("spanish", languages=("es",))).choose(Speak, "es") == "any"

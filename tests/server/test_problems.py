@@ -99,10 +99,10 @@ def test_the_description_of_the_api_is_complete(api: Api) -> None:
 
 def test_models_and_tools_are_listed(api: Api) -> None:
     models = {model["id"]: model for model in api.http.get("/api/models").json()["models"]}
-    assert models["nanodet-416"]["ready"] is True
+    assert models["nanodet-416"]["state"] == "ready"
     assert models["nanodet-416"]["fix"] == ""
-    assert models["whisper-base"]["ready"] is False
-    assert models["whisper-base"]["fix"] == "sensorium models pull whisper-base"
+    assert models["whisper-base"]["state"] == "needs weights"
+    assert models["whisper-base"]["fix"].startswith("sensorium models pull whisper-base")
     tools = {tool["name"]: tool for tool in api.http.get("/api/tools").json()["tools"]}
     assert "image" in tools["detect_objects"]["parameters"]["properties"]
 
