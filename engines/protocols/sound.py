@@ -154,6 +154,7 @@ class TextToSpeech(Engine, Protocol):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
+        seed: int | None = None,
         on_audio: OnAudio = ignore_audio,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
@@ -161,6 +162,6 @@ class TextToSpeech(Engine, Protocol):
         """Read ``text`` aloud, sentence by sentence. ``speed`` 2.0 is twice as fast.
 
         ``language`` is the text's. ``voice`` is the id of one of `voices`; without one, the first of that language
-        reads it, or else the first.
+        reads it, or else the first. The same ``seed`` makes a model that draws lots say it the same way again.
         """
         ...
