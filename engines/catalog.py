@@ -187,6 +187,10 @@ class ModelEntry(_Strict):
     """How many calls may run in the engine at once."""
     uses: tuple[str, ...] = ()
     """Capabilities of other engines it works through."""
+    parts: Mapping[str, str] = {}
+    """Capability of ``uses`` -> id of the model to work through, where it is not the capability's usual one."""
+    weights_of: tuple[str, ...] = ()
+    """Ids of entries whose files it reads beside its own; without any of its own, its folder is the first one's."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes; empty: does not apply, or many."""
     remote: bool = False
@@ -256,6 +260,12 @@ class Catalog:
         for path in (*BUILT_IN, *plugin_catalogs(), *more):
             if path.is_file():
                 entries.update((entry.id, entry) for entry in _read(path))
+        for entry in entries.values():
+            if lost := sorted(set(entry.weights_of) - set(entries)):
+                raise InputError(
+                    f"model {entry.id}: weights_of names {', '.join(lost)}, which no catalog has.",
+                    fix="Correct the entry or remove it.",
+                )
         return cls(entries)
 
     def __iter__(self) -> Iterator[ModelEntry]:

@@ -206,7 +206,7 @@ class ModelController:
         entry = wrapper.entry
         engines: dict[str, Any] = {}
         for capability in entry.uses:
-            given = parts.get(capability)
+            given = parts.get(capability, entry.parts.get(capability))
             if given is None or isinstance(given, str):
                 part = await self._lease(self.shelf.resolve(capability, given), on_loading, parts, outer)
                 wrapper.parts.append(part)
@@ -231,7 +231,10 @@ class ModelController:
     ) -> LoadContext:
         folder, setting = found
         device = self.device_of(entry)
-        return LoadContext(entry, folder, self._threads, device, parts, on_progress, cancel, self._cache, setting)
+        folders = self.shelf.folders(entry)
+        return LoadContext(
+            entry, folder, self._threads, device, parts, on_progress, cancel, self._cache, setting, folders
+        )
 
     def _lease_ended(self, lease: Lease[Any]) -> asyncio.Future[None] | None:
         if lease.slot:

@@ -36,6 +36,8 @@ class LoadContext:
     """A folder for what can be made again, such as prompt states; None: keep nothing between processes."""
     setting: str = ""
     """The value of the setting that the entry needs."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Id -> folder, for each entry in ``entry.weights_of``."""
 
 
 def engine_class(entry: ModelEntry) -> type[Engine]:
@@ -61,12 +63,15 @@ def how_to_install(entry: ModelEntry) -> str:
     return " && ".join(command for command in (extra, own) if command)
 
 
-def how_to_get(entry: ModelEntry) -> str:
-    """What brings an entry's weights here."""
-    if entry.snapshot and entry.snapshot.folder:
-        return f"put the model into {entry.snapshot.folder}"
-    size = f" ({decimal(entry.bytes)})" if entry.bytes else ""
-    return f"sensorium models pull {entry.id}{size}"
+def how_to_get(entry: ModelEntry, *others: ModelEntry) -> str:
+    """What brings the weights of an entry, and of others, here."""
+    entries = (entry, *others)
+    place = next((each.snapshot.folder for each in entries if each.snapshot and each.snapshot.folder), "")
+    if place:
+        return f"put the model into {place}"
+    total = sum(each.bytes for each in entries)
+    size = f" ({decimal(total)})" if total else ""
+    return f"sensorium models pull {' '.join(each.id for each in entries)}{size}"
 
 
 def _packages_of(extra: str) -> list[str]:

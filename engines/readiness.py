@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from engines.catalog import Catalog, ModelEntry
-from engines.errors import MissingExtraError, MissingSettingError
+from engines.errors import MissingExtraError, MissingSettingError, MissingWeightsError
 from engines.loading import how_to_get, how_to_install, missing_packages
 
 State = Literal["ready", "needs extra", "needs weights", "needs key", "needs setting"]
@@ -23,6 +23,10 @@ class Weights(Protocol):
 
     def is_ready(self, entry: ModelEntry) -> bool:
         """Whether every file is there. Cheap."""
+        ...
+
+    def folder(self, entry: ModelEntry) -> Path:
+        """Where the entry's files are, or will be."""
         ...
 
     def revision(self, entry: ModelEntry) -> str:
@@ -55,8 +59,8 @@ class Shelf:
             return Readiness("needs key" if entry.setting.endswith("_key") else "needs setting", _set(entry))
         if missing_packages(entry):
             return Readiness("needs extra", how_to_install(entry))
-        if not self._weights.is_ready(entry):
-            return Readiness("needs weights", how_to_get(entry))
+        if missing := [each for each in self.with_weights_of(entry) if not self._weights.is_ready(each)]:
+            return Readiness("needs weights", how_to_get(*missing))
         return Readiness("ready")
 
     def resolve(self, capability: str, model: str | None = None) -> ModelEntry:
@@ -81,6 +85,13 @@ class Shelf:
         fitting = (entry for entry in self.catalog.of(capability) if language in entry.languages)
         return next((entry for entry in fitting if self._runs_here(entry)), usual)
 
+    def first(self, capability: str, fits: Callable[[ModelEntry], bool]) -> ModelEntry | None:
+        """Of the entries of a capability that ``fits`` takes, the first that runs here and is ready; where none is, the
+        first of them; None when it takes none.
+        """
+        fitting = [entry for entry in self.catalog.of(capability) if fits(entry)]
+        return next((entry for entry in fitting if self._runs_here(entry)), next(iter(fitting), None))
+
     def require(self, entry: ModelEntry) -> tuple[Path, str]:
         """The folder of its files, checked, and the value of its setting.
 
@@ -97,11 +108,32 @@ class Shelf:
             raise MissingExtraError(
                 f"{entry.id} needs {what} not installed: {', '.join(missing)}.", fix=f"Run: {how_to_install(entry)}"
             )
-        return self._weights.require(entry), value
+        needed = self.with_weights_of(entry)
+        lost = [each for each in needed if not self._weights.is_ready(each)]
+        if entry.weights_of and lost:
+            names = " and ".join(each.id for each in lost)
+            raise MissingWeightsError(
+                f"{entry.id} needs the files of {names}, not on this disk.", fix=f"Run: {how_to_get(*lost)}"
+            )
+        folder, *_ = [self._weights.require(each) for each in needed]
+        return folder, value
+
+    def folders(self, entry: ModelEntry) -> Mapping[str, Path]:
+        """Id -> folder, checked, of each entry whose files it reads beside its own. Raises as `require` does."""
+        return {other: self._weights.require(self.catalog.get(other)) for other in entry.weights_of}
+
+    def with_weights_of(self, entry: ModelEntry) -> tuple[ModelEntry, ...]:
+        """The entries whose files it reads: itself first, if it has any."""
+        others = tuple(self.catalog.get(other) for other in entry.weights_of)
+        return (entry, *others) if entry.has_weights or not others else others
+
+    def folder(self, entry: ModelEntry) -> Path:
+        """Where the entry's files are, or will be."""
+        return self._weights.folder(entry)
 
     def revision(self, entry: ModelEntry) -> str:
         """Which state of the hub's repository the model is; empty when it isn't from there."""
-        return self._weights.revision(entry)
+        return self._weights.revision(self.with_weights_of(entry)[0])
 
     def _runs_here(self, entry: ModelEntry) -> bool:
         return not entry.remote and self.readiness(entry).state == "ready"

@@ -73,7 +73,9 @@ class WeightStore:
         folder = self.folder(entry)
         if entry.snapshot:
             if not self.is_ready(entry):
-                raise MissingWeightsError(f"{entry.id} is not on this disk.", fix=f"Run: {how_to_get(entry)}")
+                place = entry.snapshot.folder
+                fix = f"Put the model into {place}." if place else f"Run: {how_to_get(entry)}"
+                raise MissingWeightsError(f"{entry.id} is not on this disk.", fix=fix)
             return folder
         command = f"sensorium models pull {entry.id}"
         for file in entry.files:
