@@ -47,7 +47,13 @@ class LanguageGuess:
 class LanguageIdentification(Engine, Protocol):
     capability: ClassVar[str] = "language-identification"
 
-    def identify(self, text: str) -> LanguageGuess: ...
+    def identify(self, text: str) -> LanguageGuess:
+        """The likeliest language. Raises InputError for a text without a letter."""
+        ...
+
+    def rank(self, text: str, count: int = 3) -> tuple[LanguageGuess, ...]:
+        """The ``count`` likeliest, best first. Raises as `identify` does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,13 @@ class Translation(Engine, Protocol):
         """ISO 639-1 codes it can translate into."""
         ...
 
+    def offers(self, source: str | None, target: str) -> bool:
+        """Whether it can translate this pair of ISO 639-1 codes. ``source`` None: not known.
+
+        May ask a server or a program. Raises EngineError when it doesn't answer.
+        """
+        ...
+
     def translate(
         self,
         text: str,
@@ -75,4 +88,9 @@ class Translation(Engine, Protocol):
         source: str | None = None,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
-    ) -> Translated: ...
+    ) -> Translated:
+        """Sentence by sentence, in order; what is no language (line breaks, list marks, code, addresses) is kept.
+
+        Raises InputError for a pair that it doesn't offer, EngineError when the model or the server fails.
+        """
+        ...

@@ -35,10 +35,14 @@ class LangId:
 
     def identify(self, text: str) -> LanguageGuess:
         """Raises InputError for a text without a letter."""
+        return self.rank(text, 1)[0]
+
+    def rank(self, text: str, count: int = 3) -> tuple[LanguageGuess, ...]:
+        """The ``count`` likeliest, best first; probabilities of all languages add up to 1. Raises as `identify`."""
         if not any(char.isalpha() for char in text):
             raise InputError("There are no words to tell the language by.")
-        code, probability = self._identifier.classify(text[:LONGEST_TEXT])
-        return LanguageGuess(code, float(probability))
+        ranked = self._identifier.rank(text[:LONGEST_TEXT])
+        return tuple(LanguageGuess(code, float(probability)) for code, probability in ranked[:count])
 
     def close(self) -> None:
         """The tables go with the object."""

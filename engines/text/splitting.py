@@ -12,6 +12,14 @@ _CUTS = (
     re.compile(r"\s+"),
 )
 
+#: A full stop after these ends no sentence.
+_ABBREVIATED = re.compile(r"(?:\b(?:Mrs?|Ms|Drs?|Prof|St|Sr|Sra|vs|Nr|Fig|e\.g|i\.e|z\.B|d\.h|p\.ej)|\b[A-Z])\.\s*$")
+
+
+def sentences(line: str) -> list[str]:
+    """The sentences of one line, each with the space after it."""
+    return _cut(line, 0)
+
 
 def parts(line: str, fits: Callable[[str], bool]) -> Iterator[str]:
     """Parts of one line, each as long as ``fits`` allows; joined they are the line again."""
@@ -41,4 +49,6 @@ def _parts(text: str, fits: Callable[[str], bool], depth: int) -> Iterator[str]:
 
 def _cut(text: str, depth: int) -> list[str]:
     ends = [match.end() for match in _CUTS[depth].finditer(text)]
+    if depth == 0:
+        ends = [end for end in ends if not _ABBREVIATED.search(text, max(0, end - 12), end)]
     return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if start < end]

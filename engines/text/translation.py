@@ -14,7 +14,7 @@ from engines.loading import LoadContext
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Chat, ChatRequest, ChatTurn, LanguageIdentification, Translated
 from engines.text.languages import language_code, language_name
-from engines.text.splitting import parts
+from engines.text.passages import rewrite
 
 PROMPTS = Path(__file__).with_name("prompts")
 
@@ -23,9 +23,6 @@ PART_TOKENS = 120
 
 #: A detected language counts when it is this likely; else the model sees for itself.
 SURE = 0.8
-
-#: Indentation, list marks, headings and quote marks: kept as they are, with the space at the end of a line.
-_LINE = re.compile(r"^(\s*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])\s+)*)(.*?)(\s*)$", re.DOTALL)
 
 #: What a model writes before a translation though it was told not to.
 _LABEL = re.compile(r"^(?:here is |this is )?(?:the )?translation(?: in(?:to)? \w+)?\s*:\s*", re.IGNORECASE)
@@ -47,6 +44,10 @@ class ChatTranslation:
     def languages(self) -> tuple[str, ...]:
         """ISO 639-1 codes it can translate into."""
         return self._languages
+
+    def offers(self, source: str | None, target: str) -> bool:  # noqa: ARG002 # the model reads any language
+        """See `engines.protocols.Translation`."""
+        return target in self._languages
 
     def translate(
         self,
@@ -73,42 +74,23 @@ class ChatTranslation:
         if code == target and told:
             return Translated(text, code, target)
         prompt = _prompt(code if told else None, target)
-        translated = self._lines(text, prompt, target, on_progress, cancel)
+        translated = rewrite(
+            text,
+            lambda some: [self._part(part, prompt, target, cancel) for part in some],
+            fits=self._fits,
+            batch=1,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
         return Translated(translated, code, target)
 
     def close(self) -> None:
         """Its parts are closed by those who made them."""
 
-    def _lines(
-        self, text: str, prompt: tuple[ChatTurn, ...], target: str, on_progress: OnProgress, cancel: CancelToken
-    ) -> str:
-        lines = text.splitlines(keepends=True)
-        total, done, made = max(len(text), 1), 0, []
-        for line in lines:
-            mark, words, end = _split(line)
-            if not any(char.isalpha() for char in words):
-                made.append(line)
-                done += len(line)
-                continue
-            done += len(mark)
-            made.append(mark)
-            for part in parts(words, self._fits):
-                cancel.check()
-                on_progress(done / total, f"translated {done} of {total} characters")
-                gap = part[len(part.rstrip()) :]
-                made.append(self._part(part.strip(), prompt, target, cancel) + gap)
-                done += len(part)
-            made.append(end)
-            done += len(end)
-        on_progress(1.0, "translated")
-        return "".join(made)
-
     def _fits(self, part: str) -> bool:
         return self._chat.count_tokens(part) <= PART_TOKENS
 
     def _part(self, part: str, prompt: tuple[ChatTurn, ...], target: str, cancel: CancelToken) -> str:
-        if not any(char.isalpha() for char in part):
-            return part
         request = ChatRequest(
             messages=[*prompt, _ask(part, target)],
             # Other scripts take up to four times the tokens; more is a model that repeats itself.
@@ -120,15 +102,6 @@ class ChatTranslation:
         if not answer:
             raise EngineError(f"The model gave no translation of {part[:40]!r}.", fix="Use a larger chat model.")
         return answer
-
-
-def _split(line: str) -> tuple[str, str, str]:
-    """Its mark, its words, and the space at its end."""
-    match = _LINE.match(line)
-    if match is None:
-        raise AssertionError("the pattern matches every line")
-    mark, words, end = match.groups()
-    return mark, words, end
 
 
 def _bare(answer: str, part: str) -> str:
