@@ -28,9 +28,13 @@ from memory.chats import Chats
 from memory.checkpoints import open_checkpointer
 from memory.database import Database
 from memory.event_log import EventLog
-from tools.builtin import BUILT_IN
 from tools.call import Workshop
+from tools.offered import offered_tools
+from tools.registry import Outcome as ToolOutcome
 from tools.registry import Registry
+from tools.spec import ToolSpec
+
+__all__ = ["App", "ToolOutcome", "ToolSpec", "offered_tools", "open_app"]
 
 OWNER = "local"
 """The one user of a machine that serves itself only."""
@@ -95,7 +99,8 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             openai_key=settings.openai_key,
         )
         workshop = Workshop(controller, artifacts, limits)
-        tools = Registry(BUILT_IN, workshop, timeout_seconds=settings.tool_timeout_seconds)
+        specs = offered_tools()
+        tools = Registry(specs, workshop, timeout_seconds=settings.tool_timeout_seconds)
         agent = Agent(
             Parts(
                 owner=OWNER,
@@ -103,7 +108,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
                 log=EventLog(database, OWNER),
                 artifacts=artifacts,
                 chat_models=chat_models,
-                planner=Planner(BUILT_IN, _choices(catalog)),
+                planner=Planner(specs, _choices(catalog)),
                 tools=tools,
                 graph=build_graph(checkpointer),
                 forget=checkpointer.adelete_thread,

@@ -8,10 +8,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from agent.app import App, open_app
+from agent.app import App, offered_tools, open_app
 from server import problems
 from server.local_only import LocalOnly
-from server.routes import artifacts, catalog, health, runs, threads
+from server.routes import artifacts, catalog, health, runs, threads, tools
 
 #: Opens the application and closes it again: `agent.app.open_app`, or a test's own.
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
@@ -38,6 +38,7 @@ def create_app(open_app: OpenApp = open_app) -> FastAPI:
     )
     server.add_middleware(LocalOnly)
     problems.install(server)
-    for routes in (threads, runs, artifacts, catalog, health):
-        server.include_router(routes.router, prefix="/api", responses=problems.RESPONSES)
+    routers = [module.router for module in (threads, runs, artifacts, catalog, health)]
+    for router in (*routers, tools.routes(offered_tools())):
+        server.include_router(router, prefix="/api", responses=problems.RESPONSES)
     return server

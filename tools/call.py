@@ -90,15 +90,19 @@ class ToolCall:
             self.parents.append(artifact_id)
         return path
 
+    async def name(self, artifact_id: str) -> str:
+        """What the user calls the artifact, for messages."""
+        return (await self.workshop.artifacts.get(artifact_id)).name
+
     async def image(self, artifact_id: str) -> Image:
         """The picture, upright and RGB. Raises NotFoundError or MediaError."""
-        path = await self.path(artifact_id)
-        return await asyncio.to_thread(read_image, path, limits=self.workshop.limits)
+        path, name = await self.path(artifact_id), await self.name(artifact_id)
+        return await asyncio.to_thread(read_image, path, limits=self.workshop.limits, name=name)
 
     async def audio(self, artifact_id: str) -> Audio:
         """The sound of a recording or a video, mono at 16 kHz. Raises NotFoundError or MediaError."""
-        path = await self.path(artifact_id)
-        return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits)
+        path, name = await self.path(artifact_id), await self.name(artifact_id)
+        return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits, name=name)
 
     async def save_image(self, image: Image, name: str) -> str:
         """Keep a picture as an artifact (PNG) made by this call, and return its id."""

@@ -16,7 +16,7 @@ from agent.cli.session import Session, attach, open_session, save
 from agent.cli.views import TerminalView
 from engines.errors import InputError
 from memory.events import Event, EventBody
-from tools.builtin import BUILT_IN
+from tools.offered import offered_tools
 from tools.registry import Outcome
 from tools.spec import ToolSpec
 
@@ -31,14 +31,16 @@ def tools() -> None:
 def list_tools(as_json: bool) -> None:
     """What the agent can do."""
     if as_json:
-        click.echo(json.dumps([_as_data(spec) for spec in BUILT_IN], ensure_ascii=False))
+        click.echo(json.dumps([_as_data(spec) for spec in offered_tools()], ensure_ascii=False))
         return
     table = Table(box=None, pad_edge=False)
     for column in ("tool", "parameters", "gives", "purpose"):
         table.add_column(column, no_wrap=column == "tool")
-    for spec in BUILT_IN:
-        names = [name if name in spec.required else f"[{name}]" for name in spec.parameters.model_fields]
-        table.add_row(spec.name, " ".join(names).replace("[", r"\["), ", ".join(spec.produces) or "facts", spec.purpose)
+    for spec in offered_tools():
+        options = [name for name in spec.parameters.model_fields if name not in spec.required | spec.one_of]
+        names = ["|".join(sorted(spec.one_of))] if spec.one_of else []
+        names += [*sorted(spec.required), *(rf"\[{name}]" for name in options)]
+        table.add_row(spec.name, " ".join(names), ", ".join(spec.produces) or "facts", spec.purpose)
     Console().print(table)
 
 
@@ -68,7 +70,7 @@ def run(name: str, arguments: tuple[str, ...], as_json: bool, folder: Path | Non
 
 
 async def _run(session: Session, spec: ToolSpec, given: Mapping[str, str], quiet: bool) -> Outcome:
-    args: dict[str, Any] = dict(given)
+    args: dict[str, Any] = {name: _value(spec, name, text) for name, text in given.items()}
     for name, kind in spec.media_parameters.items():
         if kind != "text" and name in args:
             (ref,) = await attach(session.app, [Path(args[name])])
@@ -87,6 +89,18 @@ async def _run(session: Session, spec: ToolSpec, given: Mapping[str, str], quiet
         view.close()
 
 
+def _value(spec: ToolSpec, name: str, text: str) -> Any:
+    """Lists and objects are written as JSON: ``point=[120,80]``; everything else is taken as it is."""
+    kind = spec.parameters_schema()["properties"].get(name, {})
+    kinds = {option.get("type") for option in (kind, *kind.get("anyOf", ()))}
+    if not kinds & {"array", "object"}:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InputError(f"{name} is no JSON: {text[:80]}.", fix="Write for example: point=[120,80]") from None
+
+
 def _pairs(arguments: tuple[str, ...]) -> dict[str, str]:
     pairs = {}
     for argument in arguments:
@@ -103,6 +117,7 @@ def _as_data(spec: ToolSpec) -> dict[str, Any]:
         "purpose": spec.purpose,
         "parameters": spec.parameters_schema(),
         "result": spec.result.model_json_schema(),
+        "one_of": sorted(spec.one_of),
         "cost_seconds": spec.cost.seconds,
         "danger": spec.danger.value,
     }

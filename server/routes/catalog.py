@@ -1,10 +1,10 @@
-"""What is there: models and tools."""
+"""Which models there are, and which are in memory."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -58,16 +58,6 @@ class LoadedModelList(BaseModel):
     models: list[LoadedModel]
 
 
-class Tool(BaseModel):
-    name: str
-    purpose: str
-    parameters: dict[str, Any] = Field(description="JSON schema.")
-
-
-class ToolList(BaseModel):
-    tools: list[Tool]
-
-
 @router.get("/models", summary="List the models and say which are ready")
 async def models(app: Opened) -> ModelList:
     shelf = app.controller.shelf
@@ -78,11 +68,6 @@ async def models(app: Opened) -> ModelList:
 @router.get("/models/loaded", summary="List the models that are in memory")
 async def loaded(app: Opened) -> LoadedModelList:
     return LoadedModelList(models=[LoadedModel(**asdict(status)) for status in app.controller.status()])
-
-
-@router.get("/tools", summary="List the tools with their parameters")
-async def tools(app: Opened) -> ToolList:
-    return ToolList(tools=[Tool(name=t.name, purpose=t.purpose, parameters=t.parameters_schema()) for t in app.tools])
 
 
 def _model(entry: ModelEntry, found: Readiness) -> Model:
