@@ -179,8 +179,12 @@ class ModelEntry(_Strict):
     """Packages it needs beside its extra's."""
     install: str = ""
     """The command that installs ``packages``; empty: ``pip install`` with their names."""
+    program: str = ""
+    """An executable that it calls."""
     setting: str = ""
     """The setting without which it does nothing: a key, an address, or the leave to use an online service."""
+    optional_setting: str = ""
+    """A setting that it uses if it is there, such as a key that only some servers want."""
     memory_mb: int = Field(default=0, ge=0)
     """Resident size when it works; the controller replaces it by what it measures."""
     concurrency: int = Field(default=1, ge=1)
@@ -192,7 +196,9 @@ class ModelEntry(_Strict):
     weights_of: tuple[str, ...] = ()
     """Ids of entries whose files it reads beside its own; without any of its own, its folder is the first one's."""
     languages: tuple[str, ...] = ()
-    """ISO 639-1 codes; empty: does not apply, or many."""
+    """ISO 639-1 codes; empty: does not apply, or many. Of a translator: those that it translates into."""
+    pairs: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]{2}$")], ...] = ()
+    """The only pairs of languages that a translator knows, as in ``en-es``; empty: any pair among its languages."""
     remote: bool = False
     """Works on another server: what it is given is sent there."""
     device: bool = False

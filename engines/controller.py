@@ -231,9 +231,18 @@ class ModelController:
     ) -> LoadContext:
         folder, setting = found
         device = self.device_of(entry)
-        folders = self.shelf.folders(entry)
         return LoadContext(
-            entry, folder, self._threads, device, parts, on_progress, cancel, self._cache, setting, folders
+            entry,
+            folder,
+            threads=self._threads,
+            device=device,
+            parts=parts,
+            on_progress=on_progress,
+            cancel=cancel,
+            cache=self._cache,
+            setting=setting,
+            folders=self.shelf.folders(entry),
+            optional_setting=self.shelf.setting(entry.optional_setting),
         )
 
     def _lease_ended(self, lease: Lease[Any]) -> asyncio.Future[None] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -38,6 +39,8 @@ class LoadContext:
     """The value of the setting that the entry needs."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Id -> folder, for each entry in ``entry.weights_of``."""
+    optional_setting: str = ""
+    """The value of ``entry.optional_setting``; empty: it is not set."""
 
 
 def engine_class(entry: ModelEntry) -> type[Engine]:
@@ -51,9 +54,10 @@ def engine_class(entry: ModelEntry) -> type[Engine]:
 
 
 def missing_packages(entry: ModelEntry) -> list[str]:
-    """Packages an entry needs, by its extra and its own list, that are not installed."""
+    """What an entry needs that is not installed: packages, by its extra and its own list, and its program."""
     wanted = [*(_packages_of(entry.extra) if entry.extra else ()), *entry.packages]
-    return [package for package in wanted if not _is_installed(package)]
+    missing = [package for package in wanted if not _is_installed(package)]
+    return [*missing, entry.program] if entry.program and not shutil.which(entry.program) else missing
 
 
 def how_to_install(entry: ModelEntry) -> str:

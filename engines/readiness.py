@@ -92,6 +92,13 @@ class Shelf:
         fitting = [entry for entry in self.catalog.of(capability) if fits(entry)]
         return next((entry for entry in fitting if self._runs_here(entry)), next(iter(fitting), None))
 
+    def ready(self, capability: str) -> tuple[ModelEntry, ...]:
+        """Every entry of a capability that is ready, in the order in which to try them: those that run here, those on
+        servers that the user has set up, those that stand in.
+        """
+        ready = [entry for entry in self.catalog.of(capability) if self.readiness(entry).state == "ready"]
+        return tuple(sorted(ready, key=lambda entry: (entry.fallback, entry.remote)))
+
     def require(self, entry: ModelEntry) -> tuple[Path, str]:
         """The folder of its files, checked, and the value of its setting.
 
@@ -117,6 +124,10 @@ class Shelf:
             )
         folder, *_ = [self._weights.require(each) for each in needed]
         return folder, value
+
+    def setting(self, name: str) -> str:
+        """The value of a setting; empty when it is not set."""
+        return self._settings.get(name, "")
 
     def folders(self, entry: ModelEntry) -> Mapping[str, Path]:
         """Id -> folder, checked, of each entry whose files it reads beside its own. Raises as `require` does."""
