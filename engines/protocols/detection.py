@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -41,4 +42,22 @@ class ObjectDetection(Engine, Protocol):
         cancel: CancelToken = NEVER,
     ) -> tuple[Box, ...]:
         """Objects with a score of at least ``threshold``, best first. ``image`` is RGB of any size."""
+        ...
+
+
+class OpenDetection(Engine, Protocol):
+    capability: ClassVar[str] = "open-detection"
+
+    def detect(
+        self,
+        image: Image,
+        targets: Sequence[str],
+        *,
+        threshold: float = 0.2,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken = NEVER,
+    ) -> tuple[Box, ...]:
+        """Whatever fits the words of ``targets``, best first; a box's label is the target it fits. Scores of such models
+        are lower than those of a detector with fixed classes. Raises InputError without targets.
+        """
         ...
