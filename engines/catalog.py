@@ -258,20 +258,16 @@ class Catalog:
 
     @classmethod
     def load(cls, *more: Path) -> Catalog:
-        """The built-in catalogs, those of installed packages, then each of ``more`` that exists.
+        """The built-in catalogs, those of installed packages, then ``more``."""
+        return cls.load_files(*BUILT_IN, *plugin_catalogs(), *more)
 
-        Raises InputError for a file that does not fit.
-        """
+    @classmethod
+    def load_files(cls, *paths: Path) -> Catalog:
+        """The files that exist, in order. Raises InputError for a file that does not fit."""
         entries: dict[str, ModelEntry] = {}
-        for path in (*BUILT_IN, *plugin_catalogs(), *more):
+        for path in paths:
             if path.is_file():
                 entries.update((entry.id, entry) for entry in _read(path))
-        for entry in entries.values():
-            if lost := sorted(set(entry.weights_of) - set(entries)):
-                raise InputError(
-                    f"model {entry.id}: weights_of names {', '.join(lost)}, which no catalog has.",
-                    fix="Correct the entry or remove it.",
-                )
         return cls(entries)
 
     def __iter__(self) -> Iterator[ModelEntry]:
