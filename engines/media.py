@@ -17,6 +17,8 @@ from engines.errors import MediaError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 MediaKind = Literal["image", "audio", "video", "text"]
@@ -273,11 +275,8 @@ def _duration(seconds: float) -> str:
 
 
 def _probe_container(path: Path, head: bytes, limits: Limits, name: str) -> MediaInfo:
-    import av
-
     with open_container(path, name=name) as container:
-        cover = av.stream.Disposition.attached_pic
-        video = next((s for s in container.streams.video if not s.disposition & cover), None)
+        video = moving_pictures(container, limits, name)
         sound = next(iter(container.streams.audio), None)
         if video is None and sound is None:
             raise MediaError(f"{name} holds neither sound nor pictures.", fix=_FORMATS_HINT)
@@ -285,14 +284,51 @@ def _probe_container(path: Path, head: bytes, limits: Limits, name: str) -> Medi
         seconds = container_seconds(container)
         if seconds > limits.max_audio_seconds:
             raise too_long(name, seconds, limits)
+    with open_container(path, name=name) as container:  # anew: to find out how long it is may have read all of it
         if video is not None:
-            if video.width * video.height > limits.max_pixels:
-                raise _too_many_pixels(name, f"frames of {video.width} x {video.height} px", limits)
-            return MediaInfo("video", mimes[1], video.width, video.height, seconds)
-    with open_container(path, name=name) as container:
+            return MediaInfo("video", mimes[1], *_first_frame_size(container, limits, name), seconds)
         if next(container.decode(audio=0), None) is None:
             raise MediaError(f"{name} has a header but no sound in it.", fix="Record or send it again.")
     return MediaInfo("audio", mimes[0], seconds=seconds)
+
+
+def moving_pictures(container: InputContainer, limits: Limits, name: str) -> VideoStream | None:
+    """The video of a container, set up to decode no frame beyond ``limits``; a song's cover is none.
+
+    Raises MediaError when its header says that its frames are larger.
+    """
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    stream = next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+    if stream is not None:
+        if stream.width * stream.height > limits.max_pixels:
+            raise _too_many_pixels(name, f"frames of {stream.width} x {stream.height} px", limits)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 2  # each holds frames of its own
+        stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+    return stream
+
+
+def _first_frame_size(container: InputContainer, limits: Limits, name: str) -> tuple[int, int]:
+    import av
+
+    video = moving_pictures(container, limits, name)
+    if video is not None:
+        for packet in container.demux(video):
+            try:
+                for frame in packet.decode():
+                    return shown_size(frame, video)
+            except av.InvalidDataError:
+                continue
+    raise MediaError(f"{name} has a header but no frame in it.", fix="Record or send it again.")
+
+
+def shown_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height in px as players show it: turned as the camera was held, pixels that are not square spread."""
+    shape = stream.sample_aspect_ratio or 1
+    width = max(1, round(frame.width * min(4.0, max(0.25, float(shape)))))
+    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
 
 
 def container_seconds(container: InputContainer) -> float:

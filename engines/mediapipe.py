@@ -47,18 +47,27 @@ class Graph:
             self._solution = start(mediapipe.solutions)
             # The models behind a graph are opened, not without words, when the first picture comes.
             self._solution.process(np.zeros((64, 64, 3), np.uint8))
+        self._fresh = True
 
     def process(self, rgb: NDArray[np.uint8]) -> Any:
         """What the solution finds in a picture of shape (height, width, 3): its own result type."""
         import numpy as np
 
         with self._calling:
-            return self._solution.process(np.ascontiguousarray(rgb))
+            if not self._fresh:
+                return self._solution.process(np.ascontiguousarray(rgb))
+            self._fresh = False
+            with _starting, _without_chatter():  # the first picture that shows something is commented on, too
+                return self._solution.process(np.ascontiguousarray(rgb))
 
     def reset(self) -> None:
         """Forget what earlier pictures showed: call it before another clip."""
-        with self._calling:
+        import numpy as np
+
+        with self._calling, _starting, _without_chatter():  # it opens its models again
             self._solution.reset()
+            self._solution.process(np.zeros((64, 64, 3), np.uint8))
+            self._fresh = True
 
     def close(self) -> None:
         with self._calling:
