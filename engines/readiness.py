@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from engines.catalog import Catalog, ModelEntry
-from engines.errors import MissingExtraError, MissingSettingError, MissingWeightsError
+from engines.errors import MissingExtraError, MissingSettingError, MissingWeightsError, UnavailableError
 from engines.loading import how_to_get, how_to_install, missing_packages
+from engines.text.remote import has_model, list_models_now
 
-State = Literal["ready", "needs extra", "needs weights", "needs key", "needs setting"]
+State = Literal["ready", "needs extra", "needs weights", "needs key", "needs setting", "needs server"]
+
+
+#: How long the answer of a chat server is believed.
+SERVER_SECONDS = 10.0
 
 
 class Weights(Protocol):
@@ -52,16 +59,20 @@ class Shelf:
         self.catalog = catalog
         self._weights = weights
         self._settings = settings
+        self._servers: dict[str, tuple[float, tuple[str, ...] | UnavailableError]] = {}
+        """Provider -> when it was asked, and the models it has or why it didn't answer."""
 
     def readiness(self, entry: ModelEntry) -> Readiness:
-        """Cheap: nothing is imported and no file is read."""
+        """Nothing is imported and no file is read. For a model on a chat server that server is asked, once in a while:
+        from an event loop, call it in a thread.
+        """
         if entry.setting and not self._settings.get(entry.setting):
             return Readiness("needs key" if entry.setting.endswith("_key") else "needs setting", _set(entry))
         if missing_packages(entry):
             return Readiness("needs extra", how_to_install(entry))
         if missing := [each for each in self.with_weights_of(entry) if not self._weights.is_ready(each)]:
             return Readiness("needs weights", how_to_get(*missing))
-        return Readiness("ready")
+        return self._served(entry) if "provider" in entry.options else Readiness("ready")
 
     def resolve(self, capability: str, model: str | None = None) -> ModelEntry:
         """The entry to use. Without a ``model`` that is the default; where the default only stands in, the first other
@@ -72,7 +83,8 @@ class Shelf:
         entry = self.catalog.resolve(capability, model)
         if model is not None or not entry.fallback:
             return entry
-        others = (other for other in self.catalog.of(capability) if not other.fallback)
+        # A model for some pairs of languages stands in for nothing: whoever has a pair looks through `ready`.
+        others = (other for other in self.catalog.of(capability) if not other.fallback and not other.pairs)
         return next((other for other in others if self._runs_here(other)), entry)
 
     def choose(self, capability: str, language: str) -> ModelEntry:
@@ -145,6 +157,23 @@ class Shelf:
     def revision(self, entry: ModelEntry) -> str:
         """Which state of the hub's repository the model is; empty when it isn't from there."""
         return self._weights.revision(self.with_weights_of(entry)[0])
+
+    def _served(self, entry: ModelEntry) -> Readiness:
+        """Of an entry that stands for a model on a chat server, or for all that it has."""
+        provider, model = entry.options["provider"], entry.options.get("model")
+        url, key = self._settings.get(f"{provider}_url", ""), self._settings.get(f"{provider}_key", "")
+        asked_at, answer = self._servers.get(provider, (-math.inf, ()))
+        if time.monotonic() - asked_at > SERVER_SECONDS:
+            try:
+                answer = list_models_now(provider, url, key)
+            except UnavailableError as error:
+                answer = error
+            self._servers[provider] = time.monotonic(), answer
+        if isinstance(answer, UnavailableError):
+            return Readiness("needs server", str(answer))
+        if model and not has_model(answer, model):
+            return Readiness("needs weights", how_to_get(entry))
+        return Readiness("ready")
 
     def _runs_here(self, entry: ModelEntry) -> bool:
         return not entry.remote and self.readiness(entry).state == "ready"

@@ -17,7 +17,8 @@ from engines.text.splitting import parts
 #: Indentation, list marks, headings and quote marks: kept as they are, with the space at the end of a line.
 _LINE = re.compile(r"^(\s*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])\s+)*)(.*?)(\s*)$", re.DOTALL)
 
-_FENCE = re.compile(r"^\s*(```|~~~)")
+#: Begins and ends code that is kept line for line.
+FENCE = re.compile(r"^\s*(```|~~~)")
 
 #: What must come back as it was: web and mail addresses, and code in backticks.
 _KEPT = re.compile(r"`[^`\n]+`|(?:https?://|www\.)[^\s<>\"'）」]*[^\s<>\"'）」.,;:!?)\]]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")  # noqa: RUF001 # they mean these characters
@@ -36,7 +37,7 @@ def pieces(text: str, fits: Callable[[str], bool]) -> list[Piece]:
     made: list[Piece] = []
     fence = ""
     for line in text.splitlines(keepends=True):
-        mark = _FENCE.match(line)
+        mark = FENCE.match(line)
         if fence or mark:
             fence = "" if mark and mark[1] == fence else fence or (mark[1] if mark else "")
             made.append(Piece(line, words=False))
