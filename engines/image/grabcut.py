@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from engines.image.matte import enlarge, iou, shrink, tidy
-from engines.image.prompts import fit_prompts, scale_prompts
+from engines.image.pointing import fit_prompts, scale_prompts
 from engines.loading import LoadContext
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Box, Mask, Point, SaliencyDetection
