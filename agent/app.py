@@ -13,10 +13,12 @@ from filelock import AsyncFileLock
 
 from agent.agent import Agent, Parts
 from agent.settings import Settings, load_settings
+from engines.audio.voices import offered, styles
 from engines.catalog import Catalog
 from engines.controller import ModelController
 from engines.image.coco import COCO_LABELS
 from engines.media import Limits, probe
+from engines.readiness import Shelf
 from engines.text.chat import ChatModels
 from engines.text.languages import language_name
 from engines.weights import WeightStore
@@ -97,6 +99,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             ollama_url=settings.ollama_url,
             openai_url=settings.openai_url or "",
             openai_key=settings.openai_key,
+            timeout_seconds=settings.chat_timeout_seconds,
         )
         workshop = Workshop(controller, artifacts, limits)
         specs = offered_tools()
@@ -108,7 +111,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
                 log=EventLog(database, OWNER),
                 artifacts=artifacts,
                 chat_models=chat_models,
-                planner=Planner(specs, _choices(catalog)),
+                planner=Planner(specs, _choices(catalog, controller.shelf)),
                 tools=tools,
                 graph=build_graph(checkpointer),
                 forget=checkpointer.adelete_thread,
@@ -127,10 +130,14 @@ def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:
     return AsyncFileLock(folder / f"{thread_id}.lock", poll_interval=0.2)
 
 
-def _choices(catalog: Catalog) -> Choices:
+def _choices(catalog: Catalog, shelf: Shelf) -> Choices:
     """What the engines behind the tools offer, in words a planner can copy."""
     codes = dict.fromkeys(code for entry in catalog.of("translation") if entry.embedded for code in entry.languages)
-    return {"translation-languages": [language_name(code) for code in codes], "object-labels": COCO_LABELS}
+    return {
+        "translation-languages": [language_name(code) for code in codes],
+        "object-labels": COCO_LABELS,
+        "voice-styles": styles(offer for offer in offered(shelf) if offer.is_ready or offer.entry.embedded),
+    }
 
 
 def _set_thread_policy() -> None:

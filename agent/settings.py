@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     device: str = Field(
         default="auto", description="Where large models run: auto, cpu, cuda, cuda:1, mps. auto: the best there is."
     )
+    chat_timeout_seconds: float = Field(
+        default=300, gt=0, description="A chat server that says nothing for this long is given up."
+    )
     budget_mb: int = Field(
         default=0, ge=0, description="Memory all loaded models may use together; 0: 60 % of this machine's."
     )
@@ -110,6 +113,7 @@ class Settings(BaseSettings):
             "libretranslate_key": self.libretranslate_key.get_secret_value() if self.libretranslate_key else "",
             "ollama_url": self.ollama_url,
             "openai_url": self.openai_url or "",
+            "openai_key": self.openai_key.get_secret_value() if self.openai_key else "",
             "online_translation": "yes" if self.online_translation else "",
         }
         return {name: value for name, value in values.items() if value}

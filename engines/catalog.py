@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import metadata
+from os.path import normpath
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -65,7 +66,7 @@ class PathSource(_Strict):
     @classmethod
     def _relative_to_the_catalog(cls, folder: str, info: ValidationInfo) -> str:
         base: Path | None = (info.context or {}).get("folder")
-        return str((base or Path()) / Path(folder).expanduser())
+        return normpath((base or Path()) / Path(folder).expanduser())
 
     def gives(self, name: str) -> bool:
         return not self.files or name in self.files
@@ -140,7 +141,7 @@ class Snapshot(_Strict):
     @classmethod
     def _relative_to_the_catalog(cls, folder: str, info: ValidationInfo) -> str:
         base: Path | None = (info.context or {}).get("folder")
-        return str((base or Path()) / Path(folder).expanduser()) if folder else ""
+        return normpath((base or Path()) / Path(folder).expanduser()) if folder else ""
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> Snapshot:

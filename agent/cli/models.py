@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from agent.cli import pulling
 from agent.settings import Settings, load_settings
 from engines.catalog import Catalog, ModelEntry
-from engines.downloads import OnPullProgress, PullProgress
 from engines.errors import SensoriumError, UnavailableError
 from engines.loading import how_to_install
 from engines.readiness import Readiness, Shelf
 from engines.weights import WeightStore
 
+T = TypeVar("T")
+
 _PIPE_WIDTH = 200
 """Columns of a table that is not written to a terminal."""
-
-_PLAIN_SECONDS = 5.0
-"""How often a pull that is not watched on a terminal says how far it is."""
 
 _SERVER_SECONDS = 5.0
 
@@ -180,52 +178,8 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
 @_ids
 def pull(ids: tuple[str, ...]) -> None:
     """Fetch the named models; without a name, all that are embedded. A broken pull goes on where it stopped."""
-    catalog, store, shelf = _open()
-    named = [each for model_id in ids for each in shelf.with_weights_of(catalog.get(model_id))]
-    entries = list({e.id: e for e in named}.values()) or [e for e in catalog if e.embedded and e.files]
-
-    def one(entry: ModelEntry) -> None:
-        if entry.remote and not entry.has_weights:
-            click.echo(f"{entry.id}: runs on another server, nothing to fetch. {entry.note}")
-            return
-        (_pull_on_terminal if sys.stdout.isatty() else _pull_plainly)(entry, store)
-
-    _each(entries, one)
-
-
-def _pull_on_terminal(entry: ModelEntry, store: WeightStore) -> None:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TextColumn("[dim]{task.fields[note]}")) as bar:
-        task = bar.add_task(entry.id, total=entry.bytes or None, rate="", note="")
-
-        def show_progress(progress: PullProgress) -> None:
-            rate = f"{_size(int(progress.rate))}/s" if progress.rate else ""
-            bar.update(task, total=progress.total or None, completed=progress.done, rate=rate, note=progress.message)
-
-        store.pull(entry, on_progress=show_progress)
-        bar.update(task, total=entry.bytes, completed=entry.bytes, rate="", note="ready")
-
-
-def _pull_plainly(entry: ModelEntry, store: WeightStore) -> None:
-    store.pull(entry, on_progress=_plain_lines())
-    click.echo(f"{entry.id}: ready in {store.folder(entry)}" if entry.has_weights else f"{entry.id}: nothing to fetch")
-
-
-def _plain_lines() -> OnPullProgress:
-    """A line when something new begins, and one every few seconds."""
-    said, at = "", 0.0
-
-    def say(progress: PullProgress) -> None:
-        nonlocal said, at
-        now = time.monotonic()
-        if progress.message != said or now - at >= _PLAIN_SECONDS:
-            far = f"{_size(progress.done)} of {_size(progress.total)}, {_size(int(progress.rate))}/s, "
-            click.echo(f"{progress.model}: {far if progress.done else ''}{progress.message}")
-            said, at = progress.message, now
-
-    return say
+    _, store, shelf = _open()
+    _each(pulling.jobs(ids, shelf, store, load_settings()), pulling.run)
 
 
 @models.command()
@@ -261,7 +215,7 @@ def remove(ids: tuple[str, ...], yes: bool) -> None:
             click.echo(f"{entry.id}: {_size(freed) if freed else 'nothing'} freed")
 
 
-def _each(entries: Iterable[ModelEntry], work: Callable[[ModelEntry], None]) -> None:
+def _each(entries: Iterable[T], work: Callable[[T], None]) -> None:
     """Go on after a failure, so that one model does not hold up the others; the last failure is raised at the end."""
     failed: SensoriumError | None = None
     for entry in entries:

@@ -26,6 +26,9 @@ PREFIXES: dict[str, tuple[Provider, str]] = {"ollama": ("ollama", "ollama"), "op
 #: Ollama cuts what is longer, and its own default is short.
 OLLAMA_CONTEXT_TOKENS = 8192
 
+#: A generation may be slow; finding the server must not be.
+CONNECT_SECONDS = 5.0
+
 
 class ChatDescription(NamedTuple):
     """What a receipt says of a chat model. ``sha256`` is None for a model on another server."""
@@ -47,13 +50,17 @@ class ChatModels:
         ollama_url: str = "",
         openai_url: str = "",
         openai_key: SecretStr | None = None,
+        timeout_seconds: float = 300,
         on_loading: Callable[[LoadProgress], None] | None = None,
     ) -> None:
-        """``openai_url`` ends in ``/v1`` on most servers. ``on_loading`` hears of every load, on the event loop."""
+        """``openai_url`` ends in ``/v1`` on most servers. One that says nothing for ``timeout_seconds`` is given up.
+        ``on_loading`` hears of every load, on the event loop.
+        """
         self._catalog = catalog
         self._controller = controller
         self._urls: dict[Provider, str] = {"ollama": ollama_url, "openai": openai_url}
         self._openai_key = openai_key
+        self._timeout_seconds = timeout_seconds
         self._on_loading = on_loading
         self._home = HomeLoop()
 
@@ -66,7 +73,7 @@ class ChatModels:
 
         Raises NotFoundError for an unknown model, UnavailableError when the server's address is not set.
         """
-        if remote := _remote_name(model):
+        if remote := self._remote_name(model):
             return self._remote(*remote)
         entry = self._entry(model)
         return EmbeddedChat(
@@ -79,7 +86,7 @@ class ChatModels:
 
     def describe(self, model: str | None = None) -> ChatDescription:
         """What a receipt says of it. Raises NotFoundError."""
-        if remote := _remote_name(model):
+        if remote := self._remote_name(model):
             provider, name = remote
             entry = self._catalog.get(PREFIXES[provider][1])
             where = "an Ollama server" if provider == "ollama" else "an OpenAI-compatible server"
@@ -89,7 +96,7 @@ class ChatModels:
 
     def context_tokens(self, model: str | None = None) -> int | None:
         """How long prompt and answer together may be; None: only the server knows."""
-        if remote := _remote_name(model):
+        if remote := self._remote_name(model):
             return OLLAMA_CONTEXT_TOKENS if remote[0] == "ollama" else None
         return LlamaOptions.model_validate(dict(self._entry(model).options)).context_tokens
 
@@ -108,8 +115,11 @@ class ChatModels:
                 f"{provider}/{name}: the address of the server is not set.",
                 fix=f"Set SENSORIUM_{provider.upper()}_URL.",
             )
-        from engines.text.remote_chat import TIMEOUT, OllamaChat, OpenAIChat
+        import httpx
 
+        from engines.text.remote_chat import RETRIES, OllamaChat, OpenAIChat
+
+        timeout = httpx.Timeout(self._timeout_seconds, connect=CONNECT_SECONDS)
         if provider == "ollama":
             return OllamaChat(
                 model=name,
@@ -118,7 +128,7 @@ class ChatModels:
                 num_predict=512,
                 temperature=0.0,
                 seed=0,
-                client_kwargs={"timeout": TIMEOUT},
+                client_kwargs={"timeout": timeout},
             )
         return OpenAIChat(
             model=name,
@@ -129,15 +139,16 @@ class ChatModels:
             temperature=0.0,
             seed=0,
             stream_usage=True,
-            timeout=TIMEOUT,
-            max_retries=1,
+            timeout=timeout,
+            max_retries=RETRIES,
         )
 
-
-def _remote_name(model: str | None) -> tuple[Provider, str] | None:
-    prefix, slash, name = (model or "").partition("/")
-    if not slash:
-        return None
-    if prefix not in PREFIXES or not name:
-        raise NotFoundError(f"No model is called {model!r}.", fix="On a server: ollama/NAME or openai/NAME.")
-    return PREFIXES[prefix][0], name
+    def _remote_name(self, model: str | None) -> tuple[Provider, str] | None:
+        """Provider and name of a model on a server: named as such, or by a catalog entry that stands for one."""
+        prefix, slash, name = (model or "").partition("/")
+        if slash:
+            if prefix not in PREFIXES or not name:
+                raise NotFoundError(f"No model is called {model!r}.", fix="On a server: ollama/NAME or openai/NAME.")
+            return PREFIXES[prefix][0], name
+        options = self._catalog.resolve(Chat.capability, model).options
+        return (options["provider"], options["model"]) if "provider" in options and options.get("model") else None

@@ -25,6 +25,8 @@ LONGEST_SOCKET_PATH = 100
 class LlamaOptions(BaseModel):
     """What a catalog entry may set in ``options``."""
 
+    file: str = ""
+    """The .gguf to load, in a folder that holds several."""
     context_tokens: int = Field(default=8192, ge=256)
     """Of each slot: prompt and answer together."""
     slots: int = Field(default=2, ge=1, le=16)

@@ -38,7 +38,7 @@ class LlamaCpp:
         except ValidationError as error:
             raise InputError(f"{self._id}: options: {error.errors()[0]['msg']}.", fix="Correct the entry.") from error
         context.cancel.check()
-        gguf = _gguf(context)
+        gguf = _gguf(context, options)
         _read_ahead(gguf, context)
         context.on_progress(None, "loading the weights")
         self._prefixes = PrefixStates.of(gguf, options, context)
@@ -136,14 +136,20 @@ def _read_ahead(gguf: Path, context: LoadContext) -> None:
             context.on_progress(0.8 * done / total, "reading the weights")
 
 
-def _gguf(context: LoadContext) -> Path:
-    found = sorted(context.folder.glob("*.gguf"))
-    if len(found) != 1:
+def _gguf(context: LoadContext, options: LlamaOptions) -> Path:
+    found = sorted(context.folder.glob(options.file or "*.gguf"))
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found[:10])
         raise EngineError(
-            f"{context.entry.id}: its folder must hold one .gguf file; it holds {len(found)}.",
-            fix=f"Fetch it again: sensorium models pull {context.entry.id}",
+            f"{context.entry.id}: its folder holds several models: {names}.",
+            fix="Name one in the entry: options = { file = ... }",
         )
-    return found[0]
+    raise EngineError(
+        f"{context.entry.id}: its folder holds no {options.file or '.gguf file'}.",
+        fix=f"Fetch it again: sensorium models pull {context.entry.id}",
+    )
 
 
 class _Stream:

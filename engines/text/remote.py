@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import SecretStr
 
 from engines.errors import UnavailableError
 from engines.loading import LoadContext
 
+if TYPE_CHECKING:
+    import httpx
+
 Provider = Literal["ollama", "openai"]
 
 #: How long a server may take to say which models it has.
 TIMEOUT_SECONDS = 3.0
+NEAR_SECONDS = 1.0
 
 
 class _Listing(NamedTuple):
@@ -45,19 +49,46 @@ class RemoteChat:
         """Nothing is held."""
 
 
+def list_models_now(provider: Provider, base_url: str, key: str = "") -> tuple[str, ...]:
+    """`list_models` for threads, which asks a server on this machine: it answers at once or is not there."""
+    import httpx
+
+    listing = _LISTINGS[provider]
+    try:
+        answer = httpx.get(base_url.rstrip("/") + listing.path, headers=_headers(key), timeout=NEAR_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise unreachable(provider, base_url) from error
+    return _names(listing, base_url, answer)
+
+
 async def list_models(provider: Provider, base_url: str, key: SecretStr | None = None) -> tuple[str, ...]:
     """The names of the models a server has. Raises UnavailableError when it does not answer within 3 s."""
     import httpx
 
     listing = _LISTINGS[provider]
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    headers = _headers(key.get_secret_value() if key else "")
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
             answer = await client.get(base_url.rstrip("/") + listing.path, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(provider, base_url) from error
+    return _names(listing, base_url, answer)
+
+
+def has_model(names: Collection[str], model: str) -> bool:
+    """Whether a server has a model: Ollama's names carry a tag, which is ``latest`` when none is written."""
+    return model in names or f"{model}:latest" in names
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _names(listing: _Listing, base_url: str, answer: httpx.Response) -> tuple[str, ...]:
     if answer.status_code in (401, 403):
         raise UnavailableError(f"The {listing.server} at {base_url} refuses the key.", fix="Set the right key.")
+    import httpx
+
     try:
         rows: list[dict[str, Any]] = answer.raise_for_status().json()[listing.rows]
         return tuple(row[listing.name] for row in rows)

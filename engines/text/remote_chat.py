@@ -5,8 +5,10 @@ Import it when such a model is asked for: both libraries are slow to import.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ import ollama
 import openai
 from langchain_core.exceptions import ContextOverflowError as LangChainContextOverflowError
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
@@ -29,8 +32,12 @@ OVERFLOW_SIGNS = ("context length", "context size", "context window", "context_l
 #: Call options that mean something to embedded models only.
 OURS = ("lane", "shared")
 
-#: A generation may be slow; finding the server must not be.
-TIMEOUT = httpx.Timeout(600, connect=5)
+#: How often a request is sent again that a busy server turned away, or whose connection broke before it said a word.
+RETRIES = 2
+WAIT_SECONDS = 0.5
+"""Before the first retry; twice as long before the next."""
+
+_BUSY = {408, 429, 502, 503, 504}
 
 
 class OllamaChat(ChatOllama):
@@ -39,14 +46,16 @@ class OllamaChat(ChatOllama):
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
+        # Upstream's own way to a whole answer is to gather a stream; ours is the one that retries.
         with _clear_errors("ollama", self.base_url, self.model):
-            return await super()._agenerate(messages, None, run_manager, **self._told(stop, kwargs))
+            return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
 
     async def _astream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
+        stream = super()._astream
         with _clear_errors("ollama", self.base_url, self.model):
-            async for chunk in super()._astream(messages, None, run_manager, **self._told(stop, kwargs)):
+            async for chunk in _patiently(lambda: stream(messages, None, run_manager, **self._told(stop, kwargs))):
                 yield chunk
 
     def _generate(
@@ -109,19 +118,43 @@ def _without_ours(call: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in call.items() if key not in OURS}
 
 
+async def _patiently(
+    start: Callable[[], AsyncIterator[ChatGenerationChunk]],
+) -> AsyncIterator[ChatGenerationChunk]:
+    """The stream, begun again where the server was busy or the connection broke before the first word."""
+    for attempt in itertools.count():
+        begun = False
+        try:
+            async for chunk in start():
+                begun = True
+                yield chunk
+        except (ollama.ResponseError, httpx.RemoteProtocolError, httpx.ReadError) as error:
+            busy = error.status_code in _BUSY if isinstance(error, ollama.ResponseError) else True
+            if begun or not busy or attempt == RETRIES:
+                raise
+            await asyncio.sleep(WAIT_SECONDS * 2**attempt)
+        else:
+            return
+
+
 @contextlib.contextmanager
 def _clear_errors(provider: Provider, base_url: str | None, model: str) -> Iterator[None]:
     """Turn what the clients raise into the project's errors."""
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError, openai.APIConnectionError) as error:
-        raise unreachable(provider, base_url or "its usual address") from error
     except LangChainContextOverflowError as error:
         raise _refused(f"{provider}/{model}", 400, f"context length: {error}") from error
     except ollama.ResponseError as error:
         raise _refused(f"{provider}/{model}", error.status_code, error.error) from error
     except openai.APIStatusError as error:
         raise _refused(f"{provider}/{model}", error.status_code, error.message) from error
+    except (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout, openai.APITimeoutError) as error:
+        raise EngineError(
+            f"{provider}/{model} said nothing for too long.",
+            fix="Look at the server, or raise SENSORIUM_CHAT_TIMEOUT_SECONDS.",
+        ) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError, openai.APIConnectionError) as error:
+        raise unreachable(provider, base_url or "its usual address") from error
     except (httpx.HTTPError, openai.APIError) as error:
         raise EngineError(f"{provider}/{model} failed: {error or type(error).__name__}") from error
 
