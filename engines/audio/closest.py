@@ -47,6 +47,7 @@ class ClosestVoice:
         *,
         language: str | None = None,
         speed: float = 1.0,
+        seed: int | None = None,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> ClonedSpeech:
@@ -54,6 +55,7 @@ class ClosestVoice:
 
         Raises InputError for a language that no voice speaks, and what the encoder and the speaker raise.
         """
+        del seed  # Kokoro draws no lots
         wanted = self._encoder.embed(reference, cancel=cancel)
         voice = self.closest(wanted, language)
         on_progress(None, f"the closest voice is {voice.name}")
@@ -72,7 +74,8 @@ class ClosestVoice:
                 f"No voice here speaks {language_name(language or '')}.",
                 fix=f"Languages: {spoken}. A cloning model speaks more: sensorium models list",
             )
-        return max(fitting, key=lambda voice: float(wanted @ self._known[voice.id]))
+        best: Voice = max(fitting, key=lambda voice: float(wanted @ self._known[voice.id]))
+        return best
 
     def _heard(self, sound: Audio, voice: Voice, cancel: CancelToken) -> NDArray[np.float32]:
         """What the encoder makes of the result; of the voice itself, where the text was a word or less."""

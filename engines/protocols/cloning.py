@@ -36,10 +36,14 @@ class VoiceCloning(Engine, Protocol):
         *,
         language: str | None = None,
         speed: float = 1.0,
+        seed: int | None = None,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> ClonedSpeech:
-        """Read ``text`` aloud in the voice of ``reference``. ``language`` is the text's (ISO 639-1)."""
+        """Read ``text`` aloud in the voice of ``reference``. ``language`` is the text's (ISO 639-1).
+
+        The same ``seed`` makes a model that draws lots say it the same way again.
+        """
         ...
 
 
@@ -51,10 +55,14 @@ class VoiceConversion(Engine, Protocol):
         source: Audio,
         reference: Audio,
         *,
+        seed: int | None = None,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> Audio:
-        """What is said in ``source``, as it is said there, in the voice of ``reference``."""
+        """What is said in ``source``, as it is said there, in the voice of ``reference``.
+
+        ``seed`` is as in `VoiceCloning`.
+        """
         ...
 
 
