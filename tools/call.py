@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,17 +14,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from PIL.Image import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engines.audio.read import read_audio, write_wav
 from engines.controller import Lease, ModelController
 from engines.image.read import read_image
 from engines.media import Limits
+from engines.progress import CancelToken
 from engines.protocols import Audio, Engine
 from memory.artifact_types import ArtifactRef, Lineage
 from memory.artifacts import ArtifactStore
 from memory.events import EventBody, ModelLoading, Receipt, ToolArtifact, ToolProgress
+from memory.previews import Previews
 
 E = TypeVar("E", bound=Engine)
+
+_PREVIEW_SECONDS = 0.3
+"""Between two previews: an accelerator makes 20 steps a second, which nobody can see."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Workshop:
     controller: ModelController
     artifacts: ArtifactStore
     limits: Limits
+    previews: Previews
 
 
 @dataclass
@@ -52,11 +60,33 @@ class ToolCall:
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._previews = 0
+        self._previewed_at = 0.0
+        self._preview_lock = threading.Lock()
+        self._over = False
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Report how far the work is. May be called from any thread: it is the engines' `OnProgress`."""
-        body = ToolProgress(call_id=self.call_id, fraction=fraction, message=message)
+        body = ToolProgress(call_id=self.call_id, fraction=fraction, message=message, preview=self._previews)
         self._loop.call_soon_threadsafe(self.emit, body)
+
+    def preview(self, image: Image) -> None:
+        """Show how far a picture is, until the call ends: the next `progress` says that it is there. May be called from
+        any thread; what comes too soon after the last is passed over.
+        """
+        now = time.monotonic()
+        with self._preview_lock:
+            if not self._over and now - self._previewed_at >= _PREVIEW_SECONDS:
+                self.workshop.previews.put(self.call_id, image)
+                self._previews += 1
+                self._previewed_at = now
+
+    def close(self) -> None:
+        """The call is over, though a thread of it may still be on its way out: nothing is shown from now on."""
+        with self._preview_lock:
+            self._over = True
+            if self._previews:
+                self.workshop.previews.drop(self.call_id)
 
     @asynccontextmanager
     async def use(self, capability: type[E], model: str | None = None) -> AsyncIterator[Lease[E]]:
@@ -102,13 +132,26 @@ class ToolCall:
     async def audio(self, artifact_id: str) -> Audio:
         """The sound of a recording or a video, mono at 16 kHz. Raises NotFoundError or MediaError."""
         path, name = await self.path(artifact_id), await self.name(artifact_id)
-        return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits, name=name)
+        cancel = CancelToken()
+        try:
+            return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits, cancel=cancel, name=name)
+        finally:
+            cancel.set()  # when the call is cancelled, its thread stops reading
 
-    async def save_image(self, image: Image, name: str) -> str:
-        """Keep a picture as an artifact (PNG) made by this call, and return its id."""
+    async def save_image(self, image: Image, name: str, *, pnginfo: PngInfo | None = None) -> str:
+        """Keep a picture as an artifact (PNG) made by this call, and return its id. ``pnginfo`` goes into the file."""
         buffer = io.BytesIO()
-        await asyncio.to_thread(image.save, buffer, "PNG")
+        await asyncio.to_thread(image.save, buffer, "PNG", pnginfo=pnginfo)
         return await self.save_bytes(buffer.getvalue(), name)
+
+    async def save_svg(self, svg: str, name: str) -> str:
+        """Keep a drawing as an artifact made by this call, and return its id. It is kept as text: whoever fetches it
+        gets a file to save, never a page that runs.
+        """
+        artifact = await self.workshop.artifacts.add_bytes(
+            svg.encode(), name=name, kind="text", mime="image/svg+xml", lineage=self._lineage()
+        )
+        return await self._keep(artifact)
 
     async def save_audio(self, audio: Audio, name: str) -> str:
         """Keep a sound as an artifact (16-bit WAV) made by this call, and return its id."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from engines.audio.speakable import pieces, speakable
+from engines.audio.speakable import sentences, speakable
 from engines.errors import InputError
 from engines.progress import CancelToken, OnProgress
-from engines.protocols import Audio, Voice
+from engines.protocols import Audio, OnAudio, Voice, ignore_audio
 from engines.text.languages import language_name
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def voice_for(voices: Sequence[Voice], wanted: str | None, language: str | None)
     for voice in voices:
         if voice.id == wanted:
             return voice
-    raise InputError(f"No voice is called {wanted!r}.", fix=f"Use one of: {', '.join(voice.id for voice in voices)}.")
+    near = difflib.get_close_matches(wanted, [voice.id for voice in voices], n=5, cutoff=0.4)
+    names = near or [voice.id for voice in voices[:12]]
+    raise InputError(f"No voice is called {wanted!r}.", fix=f"Use one of: {', '.join(names)} ...")
 
 
 def check_speed(speed: float, slowest: float, fastest: float) -> None:
@@ -66,28 +69,33 @@ def read_aloud(
     longest: int,
     rate: int,
     pause: float,
+    on_audio: OnAudio = ignore_audio,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> Audio:
-    """Say the text in pieces of at most ``longest`` characters, with ``pause`` seconds between sounds.
+    """Say the text sentence by sentence, in pieces of at most ``longest`` characters, with ``pause`` seconds between
+    sounds. ``on_audio`` gets each piece's sound as soon as it is there, with the pause before it.
 
     ``say`` gives the sounds of a piece, float32 in -1..1 at ``rate`` Hz; each may be computed when it is asked for.
     Raises InputError when there is no sound at all, Cancelled between two of them.
     """
     import numpy as np
 
-    steps = list(pieces(text, longest))
+    steps = list(sentences(text, longest))
     total = sum(map(len, steps))
     silence = np.zeros(round(pause * rate), np.float32)
     spoken: list[NDArray[np.float32]] = []
     done = 0
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         cancel.check()
+        on_progress(done / total, f"sentence {number} of {len(steps)}" if len(steps) > 1 else "")
         for sound in say(step):
-            spoken += [sound, silence]
+            heard = np.concatenate([silence, sound]) if spoken else np.asarray(sound)
+            spoken.append(heard.astype(np.float32, copy=False))
+            on_audio(Audio(spoken[-1], rate))
             cancel.check()
         done += len(step)
-        on_progress(done / total, step)
     if not spoken:
         raise InputError("There is nothing in the text that this voice can pronounce.", fix="Give words.")
-    return Audio(np.concatenate(spoken[:-1]).astype(np.float32, copy=False), rate)
+    on_progress(1.0, "")
+    return Audio(np.concatenate(spoken), rate)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from engines.audio.aloud import check_speed, read_aloud, readable, voice_for
 from engines.audio.speakable import pieces
+from engines.catalog import ModelEntry
 from engines.errors import EngineError, InputError
 from engines.loading import LoadContext, missing_extra
 from engines.onnx import cpu_session
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
-from engines.protocols import Audio, Voice
+from engines.protocols import Audio, OnAudio, Voice, ignore_audio
 from engines.text.languages import language_name
 
 if TYPE_CHECKING:
@@ -35,10 +36,15 @@ _MOST_PHONEMES: Final = 510
 _STYLE: Final = (_MOST_PHONEMES, 256)
 """A voice has a style vector for each number of phonemes."""
 
-_LANGUAGES: Final = {"a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "p": "pt"}
-"""First letter of a voice's name -> language. Japanese (j) and Chinese (z) voices need other phonemes."""
-_ACCENTS: Final = {"en": "en-us", "pt": "pt-br"}
-"""What espeak-ng calls a language, where it is not the code alone."""
+_LANGUAGES: Final = {
+    "a": ("en", "American"), "b": ("en", "British"), "e": ("es", ""), "f": ("fr", ""), "h": ("hi", ""), "i": ("it", ""),
+    "p": ("pt", "Brazilian"), "j": ("ja", ""), "z": ("zh", ""),
+}  # fmt: skip
+"""First letter of a voice's name -> its language and accent. The second letter is f or m."""
+_ESPEAK: Final = {"en": "en-us", "es": "es", "fr": "fr", "hi": "hi", "it": "it", "pt": "pt-br"}
+"""Languages it reads -> what espeak-ng calls them. espeak-ng's Chinese and Japanese phonemes are not those that the
+model was trained with: Whisper base understands little of the one and nothing of the other.
+"""
 
 _VOCABULARY: Final = Path(__file__).parents[1] / "data" / "kokoro" / "vocab.json"
 _JOINED: Final = {
@@ -47,6 +53,7 @@ _JOINED: Final = {
     "ʲ": "",
 }  # fmt: skip
 """espeak-ng's phonemes -> those of the model's training: one sign for each affricate and diphthong, no glides."""
+_NAME: Final = re.compile(rf"[{''.join(_LANGUAGES)}][fm]_\w+")
 _JOIN: Final = re.compile("|".join(_JOINED))
 
 
@@ -59,7 +66,12 @@ class Kokoro:
         self._ids: dict[str, int] = json.loads(_VOCABULARY.read_text("utf-8"))
         self._session, self._styles = _load(context)
         self._phonemizers: dict[str, PiperVoice] = {}
-        self._voices = tuple(Voice(key, key[3:].capitalize(), _LANGUAGES[key[0]]) for key in self._styles)
+        self._voices = tuple(_voice(key) for key in self._styles)
+
+    @classmethod
+    def voices_of(cls, entry: ModelEntry, folder: Path) -> tuple[Voice, ...]:
+        """By the names of the voices' files, those that are there or that the entry would fetch."""
+        return tuple(_voice(key) for key in _voice_files(entry, folder))
 
     @property
     def voices(self) -> tuple[Voice, ...]:
@@ -76,32 +88,37 @@ class Kokoro:
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
+        seed: int | None = None,
+        on_audio: OnAudio = ignore_audio,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> Audio:
-        """Markup and emoji are left out. ``language``, or else the voice's own, says by which rules the text is read.
+        """Markup and emoji are left out, and ``seed`` changes nothing. The text is read by the rules of its
+        ``language``, or else of the voice's: an English text is English in a Spanish voice too.
 
-        Raises InputError when nothing is left to read, for an unknown voice or speed, and for a language that no voice
-        speaks unless a voice is named: that one reads it with its own accent.
+        Raises InputError when nothing is left to read, for an unknown voice or speed, and for a language that it can't
+        read unless a voice is named that reads another: that one reads it in its own way.
         """
+        del seed  # the model draws no lots
         chosen = voice_for(self._voices, voice, language)
-        known = sorted({each.language for each in self._voices})
-        if language not in known:
-            if language is not None and voice is None:
-                raise InputError(
-                    f"No voice here speaks {language_name(language)}.", fix=f"Languages: {', '.join(known)}."
-                )
-            language = chosen.language
+        language = _rules(language, chosen, is_named=voice is not None)
         check_speed(speed, *_SPEEDS)
         plain = readable(text, language, chosen)
-        accent = "en-gb" if language == "en" and chosen.id.startswith("b") else _ACCENTS.get(language, language)
+        accent = "en-gb" if language == "en" and chosen.accent == "British" else _ESPEAK[language]
 
         def say(piece: str) -> Iterator[NDArray[np.float32]]:
             for phonemes in pieces(self._phonemes(piece, accent), _MOST_PHONEMES):
                 yield self._sound(phonemes, self._styles[chosen.id], speed)
 
         return read_aloud(  # the model leaves a pause at both ends
-            plain, say, longest=_LONGEST, rate=_RATE, pause=0.0, on_progress=on_progress, cancel=cancel
+            plain,
+            say,
+            longest=_LONGEST,
+            rate=_RATE,
+            pause=0.0,
+            on_audio=on_audio,
+            on_progress=on_progress,
+            cancel=cancel,
         )
 
     def _phonemes(self, text: str, accent: str) -> str:
@@ -138,8 +155,35 @@ class Kokoro:
         return sound
 
 
+def _rules(language: str | None, chosen: Voice, *, is_named: bool) -> str:
+    """By which language's rules the text is read. Raises InputError."""
+    if language is None and chosen.language in _ESPEAK:
+        return chosen.language
+    if language in _ESPEAK:
+        return language
+    if is_named and language != chosen.language and chosen.language in _ESPEAK:
+        return chosen.language
+    raise InputError(
+        f"No voice here can read {language_name(language or chosen.language)}.", fix=f"Languages: {', '.join(_ESPEAK)}."
+    )
+
+
+def _voice(key: str) -> Voice:
+    """What the name of a voice says: ``bf_emma`` is British, female, Emma."""
+    language, accent = _LANGUAGES[key[0]]
+    note = "" if language in _ESPEAK else f"Reads {', '.join(_ESPEAK)}; not {language_name(language)} itself."
+    return Voice(key, key[3:].capitalize(), language, "female" if key[1] == "f" else "male", accent, note)
+
+
+def _voice_files(entry: ModelEntry, folder: Path) -> dict[str, Path]:
+    """Voice -> its file. In the order of the entry, which names the best of each kind first; others after them."""
+    listed = [folder / file.name for file in entry.files if file.name.startswith("voices/")]
+    paths = dict.fromkeys([*listed, *sorted(folder.glob("voices/*.bin"))])
+    return {path.stem: path for path in paths if _NAME.fullmatch(path.stem)}
+
+
 def _load(context: LoadContext) -> tuple[Any, dict[str, NDArray[np.float32]]]:
-    """The model's session, and each voice's styles of shape `_STYLE`, in the order of their names."""
+    """The model's session, and each voice's styles of shape `_STYLE`, the best of each kind first."""
     fix = f"Fetch it again: sensorium models pull {context.entry.id}"
     try:
         import numpy as np
@@ -147,11 +191,11 @@ def _load(context: LoadContext) -> tuple[Any, dict[str, NDArray[np.float32]]]:
     except ImportError as error:
         raise missing_extra(context.entry, error) from error
     models = sorted(context.folder.glob("*.onnx"))
-    voices = sorted(path for path in context.folder.glob("voices/*.bin") if path.name[0] in _LANGUAGES)
+    voices = {key: path for key, path in _voice_files(context.entry, context.folder).items() if path.is_file()}
     if len(models) != 1 or not voices:
         raise EngineError(f"{context.entry.id}: its folder must hold an .onnx file and voices/*.bin.", fix=fix)
     try:
-        styles = {path.stem: np.fromfile(path, "<f4").reshape(_STYLE) for path in voices}
+        styles = {key: np.fromfile(path, "<f4").reshape(_STYLE) for key, path in voices.items()}
         session = cpu_session(models[0], context.threads)
     except Exception as error:  # onnxruntime's exceptions share no base class below this one
         raise EngineError(f"{context.entry.id} can't be loaded: {str(error).splitlines()[0]}.", fix=fix) from error

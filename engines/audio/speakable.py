@@ -24,9 +24,11 @@ _REPLACED: Final = (
 )
 _FENCE: Final = ("```", "~~~")
 _RULE: Final = re.compile(r"[-*_=|: ]+")  # a line across, or the one below a table's head
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?…。])\s+")
-_CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*(?=\S)")  # noqa: RUF001 # Chinese and Japanese signs
+_CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+|(?<=[、，；])(?=\S)")  # noqa: RUF001
 _WORD_END: Final = re.compile(r"\s+")
+_SHORTEST_SENTENCE: Final = 20
+"""Characters."""
 
 
 def speakable(text: str) -> str:
@@ -69,6 +71,20 @@ def pieces(text: str, longest: int) -> Iterator[str]:
     """The text in order, cut at ends of lines, sentences, clauses or words into at most ``longest`` characters."""
     for line in text.splitlines():
         yield from _cut(line, longest, (_SENTENCE_END, _CLAUSE_END, _WORD_END))
+
+
+def sentences(text: str, longest: int) -> Iterator[str]:
+    """The same, but every sentence by itself, so that the first can be heard while the others are made. One of a word
+    or two goes with the next: voices hurry over them.
+    """
+    for line in text.splitlines():
+        gathered = ""
+        for part in _SENTENCE_END.split(line):
+            gathered = f"{gathered} {part}" if gathered else part
+            if len(gathered) >= _SHORTEST_SENTENCE:
+                yield from _cut(gathered, longest, (_SENTENCE_END, _CLAUSE_END, _WORD_END))
+                gathered = ""
+        yield from _cut(gathered, longest, (_SENTENCE_END, _CLAUSE_END, _WORD_END))
 
 
 def _cut(text: str, longest: int, where: tuple[re.Pattern[str], ...]) -> Iterator[str]:

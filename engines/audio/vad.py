@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from engines.audio.read import resample
 from engines.loading import LoadContext, missing_extra
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Audio, Span
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _RATE: Final = 16_000  # the detector's own
 _PIECE_SECONDS: Final = 300
@@ -40,19 +44,25 @@ class SileroVad:
         self, audio: Audio, *, on_progress: OnProgress = ignore_progress, cancel: CancelToken = NEVER
     ) -> tuple[Span, ...]:
         """Spans in order, at least half a second apart."""
-        from faster_whisper.vad import VadOptions, get_speech_timestamps
+        return speech_spans(resample(audio, _RATE).samples, on_progress=on_progress, cancel=cancel)
 
-        samples = resample(audio, _RATE).samples
-        options = VadOptions(**_SETTINGS)
-        spans: list[Span] = []
-        for start in range(0, len(samples), _PIECE_SECONDS * _RATE):
-            cancel.check()
-            piece = samples[start : start + _PIECE_SECONDS * _RATE]
-            found = get_speech_timestamps(piece, options)
-            spans += [Span((start + span["start"]) / _RATE, (start + span["end"]) / _RATE) for span in found]
-            done = min(1.0, (start + len(piece)) / len(samples))
-            on_progress(done, f"{sum(span.end - span.start for span in spans):.0f} s of speech")
-        return _joined(spans)
+
+def speech_spans(
+    samples: NDArray[np.float32], *, on_progress: OnProgress = ignore_progress, cancel: CancelToken = NEVER
+) -> tuple[Span, ...]:
+    """Where somebody speaks. ``samples`` is float32 of shape (n,) in -1..1 at 16 kHz."""
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    options = VadOptions(**_SETTINGS)
+    spans: list[Span] = []
+    for start in range(0, len(samples), _PIECE_SECONDS * _RATE):
+        cancel.check()
+        piece = samples[start : start + _PIECE_SECONDS * _RATE]
+        found = get_speech_timestamps(piece, options)
+        spans += [Span((start + span["start"]) / _RATE, (start + span["end"]) / _RATE) for span in found]
+        done = min(1.0, (start + len(piece)) / len(samples))
+        on_progress(done, f"{sum(span.end - span.start for span in spans):.0f} s of speech")
+    return _joined(spans)
 
 
 def _joined(spans: list[Span]) -> tuple[Span, ...]:

@@ -18,7 +18,11 @@ from graphs.plan import Offer, Plan
 from graphs.planner import MAX_STEPS, Planner, Request
 from tools.builtin import BUILT_IN
 
-CHOICES = {"translation-languages": ["Spanish", "French"], "object-labels": ["person", "dog"]}
+CHOICES = {
+    "translation-languages": ["Spanish", "French"],
+    "object-labels": ["person", "dog"],
+    "voice-styles": ["female", "British female"],
+}
 MEMO = Offer("memo.wav", "audio", "id-1")
 
 

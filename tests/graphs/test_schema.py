@@ -13,7 +13,11 @@ from memory.events import PlannedStep
 from tools.builtin import BUILT_IN
 
 TOOLS = {spec.name: spec for spec in BUILT_IN}
-CHOICES = {"translation-languages": ["Spanish", "French"], "object-labels": ["person", "dog"]}
+CHOICES = {
+    "translation-languages": ["Spanish", "French"],
+    "object-labels": ["person", "dog"],
+    "voice-styles": ["female", "British female"],
+}
 PHOTO = Offer("photo.jpg", "image", "id-1")
 MEMO = Offer("memo.wav", "audio", "id-2")
 TRANSCRIBED = PlannedStep(id="$1", tool="transcribe_audio", args={"audio": "memo.wav"})

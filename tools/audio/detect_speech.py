@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from engines.protocols import VoiceActivity
 from tools.call import ToolCall
 from tools.spec import tool
-from tools.types import AudioRef, Cost, ToolResult
+from tools.types import AudioRef, Cost, ModelId, ToolResult, VideoRef
 
 
 class SpeechSpan(BaseModel):
@@ -33,11 +33,16 @@ class SpeechFound(ToolResult):
         return f"Somebody speaks for {self.speech_seconds:.1f} of {self.seconds:.1f} s: {spans}."
 
 
-@tool(cost=Cost(seconds=0.1))
-async def detect_speech(call: ToolCall, audio: Annotated[AudioRef, Field(description="the recording")]) -> SpeechFound:
-    """Find when somebody speaks in a recording (voice activity), without writing it down."""
-    sound = await call.audio(audio)
-    async with call.use(VoiceActivity) as lease:
+@tool(cost=Cost(seconds=0.1), one_of=("audio", "video"))
+async def detect_speech(
+    call: ToolCall,
+    audio: Annotated[AudioRef | None, Field(description="the recording")] = None,
+    video: Annotated[VideoRef | None, Field(description="the video, for its sound")] = None,
+    model: ModelId = None,
+) -> SpeechFound:
+    """Find when somebody speaks in a recording or a video (voice activity), without writing it down."""
+    sound = await call.audio(audio or video or "")
+    async with call.use(VoiceActivity, model) as lease:
         spans = await lease.run(lambda engine, cancel: engine.detect(sound, on_progress=call.progress, cancel=cancel))
     return SpeechFound(
         spans=[SpeechSpan(start=round(span.start, 2), end=round(span.end, 2)) for span in spans],
