@@ -30,6 +30,7 @@ from memory.chats import Chats
 from memory.checkpoints import open_checkpointer
 from memory.database import Database
 from memory.event_log import EventLog
+from memory.previews import Previews
 from tools.call import Workshop
 from tools.offered import offered_tools
 from tools.registry import Outcome as ToolOutcome
@@ -53,6 +54,7 @@ class App:
     chat_models: ChatModels
     chats: Chats
     artifacts: ArtifactStore
+    previews: Previews
     tools: Registry
     agent: Agent
 
@@ -101,7 +103,9 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             openai_key=settings.openai_key,
             timeout_seconds=settings.chat_timeout_seconds,
         )
-        workshop = Workshop(controller, artifacts, limits)
+        previews = Previews(settings.cache_dir / "previews")
+        previews.sweep()
+        workshop = Workshop(controller, artifacts, limits, previews)
         specs = offered_tools()
         tools = Registry(specs, workshop, timeout_seconds=settings.tool_timeout_seconds)
         agent = Agent(
@@ -121,7 +125,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
             )
         )
         stack.push_async_callback(agent.close)
-        yield App(settings, catalog, weights, controller, chat_models, chats, artifacts, tools, agent)
+        yield App(settings, catalog, weights, controller, chat_models, chats, artifacts, previews, tools, agent)
 
 
 def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:

@@ -91,12 +91,15 @@ class ToolStarted(Body):
 
 
 class ToolProgress(Body):
-    """``fraction`` in 0..1; None: not known."""
+    """``fraction`` in 0..1; None: not known. ``preview``: how many small pictures of the work there have been; the last
+    is at ``/api/runs/{run_id}/previews/{call_id}`` for as long as the call works.
+    """
 
     type: Literal["tool.progress"] = "tool.progress"
     call_id: str
     fraction: float | None
     message: str
+    preview: int = 0
 
 
 class ToolArtifact(Body):

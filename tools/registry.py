@@ -65,6 +65,8 @@ class Registry:
                 f"{name} was stopped after {self._timeout:g} s.",
                 fix="Give it less to do, or raise SENSORIUM_TOOL_TIMEOUT_SECONDS.",
             ) from error
+        finally:
+            call.close()
         seconds = round(time.monotonic() - started, 3)
         outcome = Outcome(result, tuple(call.made), tuple(call.receipts), seconds)
         emit(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any
+from urllib.parse import quote
 
 import httpx
 from httpx_sse import EventSource, SSEError
@@ -140,6 +141,10 @@ class Client:
                         yield json.loads(sse.data)
             except SSEError as error:
                 raise ApiError("The server's answer is not an event stream.", fix="Is this a Sensorium?") from error
+
+    def preview(self, run_id: str, call_id: str) -> bytes:
+        """A small JPEG of what a call is making just now."""
+        return self._request("GET", f"/api/runs/{run_id}/previews/{quote(call_id, safe='')}").content
 
     # -------------------------------------------------------------------------------------------------- media
 

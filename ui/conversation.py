@@ -146,7 +146,7 @@ def show_live(client: Client, run: Json) -> None:
                 "Stop", key="stop", icon=":material/stop:", on_click=_stop, args=(client, run["id"]), type="primary"
             )
         with status:
-            board = steps.Board()
+            board = steps.Board(client)
         with st.container(key=f"answer-{run['id']}"):
             text = st.empty()
         results = st.container()

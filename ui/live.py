@@ -13,7 +13,9 @@ RunState = Literal["running", "finished", "failed", "cancelled"]
 
 @dataclass
 class Step:
-    """A planned or running tool call. ``seconds`` as measured by the server; ``fraction`` in 0..1 or None."""
+    """A planned or running tool call. ``seconds`` as measured by the server; ``fraction`` in 0..1 or None; ``preview``
+    counts the small pictures of the work there have been.
+    """
 
     id: str
     tool: str
@@ -23,6 +25,7 @@ class Step:
     message: str = ""
     fraction: float | None = None
     seconds: float | None = None
+    preview: int = 0
 
 
 @dataclass
@@ -113,6 +116,7 @@ class RunView:
     def _on_tool_progress(self, event: Json) -> None:
         if step := self._call(event["call_id"]):
             step.fraction, step.message = event["fraction"], event["message"]
+            step.preview = event.get("preview", 0)
 
     def _on_tool_artifact(self, event: Json) -> None:
         self._show(event["artifact"])

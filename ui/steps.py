@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
+from ui.client import ApiError, Client
 from ui.live import RunView, Step, nice_name
 from ui.words import arguments, duration, literal, one_line
 
@@ -15,6 +18,9 @@ ICONS = {
     "skipped": ":gray[:material/do_not_disturb_on:]",
 }
 
+PREVIEW_PX = 240
+"""Width in CSS px of a picture that is being made."""
+
 BREAK = "  \n"
 """A line break in markdown."""
 
@@ -22,13 +28,16 @@ BREAK = "  \n"
 class Board:
     """What happens now, painted over and over in the same place.
 
-    It is two elements whatever they show: Streamlit leaves what a longer painting had at its end until the script is
+    It is three elements whatever they show: Streamlit leaves what a longer painting had at its end until the script is
     over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._lines = st.empty()
         self._bar = st.empty()
+        self._preview = st.empty()
+        self._shown: tuple[str, int] | None = None
 
     def paint(self, view: RunView) -> None:
         has_planned = view.plan_seconds is not None or view.text
@@ -40,6 +49,21 @@ class Board:
             self._bar.progress(min(1.0, max(0.0, fraction)), text or None)
         else:
             self._bar.empty()
+        self._paint_preview(view)
+
+    def _paint_preview(self, view: RunView) -> None:
+        """What the first step that shows anything is making. It is fetched again only when there is a newer one."""
+        step = next((step for step in view.steps if step.state == "running" and step.preview), None)
+        wanted = (step.call_id, step.preview) if step else None
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        if step is None:
+            self._preview.empty()
+            return
+        with contextlib.suppress(ApiError):  # the call has just ended: the picture itself is on its way
+            picture = self._client.preview(view.run_id, step.call_id)
+            self._preview.image(picture, alt=f"{nice_name(step.tool)}: how far it is", width=PREVIEW_PX)
 
 
 def show_done(view: RunView) -> None:

@@ -11,10 +11,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from agent.app import App
+from engines.errors import NotFoundError
 from memory.chats import OPEN, RunInfo
 from memory.events import Event
 from server import sse
 from server.opened import Opened
+from server.routes.artifacts import HEADERS
 
 router = APIRouter(tags=["runs"])
 
@@ -102,6 +104,21 @@ async def events(
             return Response(status_code=204)
         source = _put_back(first, source)
     return sse.stream(source)
+
+
+@router.get(
+    "/runs/{run_id}/previews/{call_id}",
+    summary="See how a picture is coming along",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 404: {"description": "There is none, or none any more."}},
+)
+async def preview(app: Opened, run_id: str, call_id: str) -> Response:
+    """A small JPEG of what a call is making, for as long as it works. Its `tool.progress` events count the pictures."""
+    await app.chats.run(run_id)
+    found = await asyncio.to_thread(app.previews.get, call_id) if call_id.startswith(f"{run_id}:") else None
+    if found is None:
+        raise NotFoundError("There is no preview, or none any more.", fix="Fetch the artifact when the call is done.")
+    return Response(found, media_type="image/jpeg", headers=HEADERS | {"Cache-Control": "no-store"})
 
 
 async def _put_back(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
