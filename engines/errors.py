@@ -2,7 +2,8 @@
 
     SensoriumError
     ├── InputError             what the user gave can't be used (exit code 2, HTTP 422)
-    │   └── MediaError         a picture, sound or video that can't be read
+    │   ├── MediaError         a picture, sound or video that can't be read
+    │   └── ConsentError       a person's permission is needed, and nobody has said that it was given
     ├── NotFoundError          no such model, thread, run, artifact or tool (exit code 2, HTTP 404)
     ├── UnavailableError       something has to be fetched, installed or started first (exit code 3, HTTP 503)
     │   ├── MissingWeightsError
@@ -50,6 +51,12 @@ class MediaError(InputError):
     """A picture, sound or video that can't be read, or is too large to be read safely."""
 
     code = "unreadable-media"
+
+
+class ConsentError(InputError):
+    """It concerns a person's voice or likeness, and nobody has said that the person agrees."""
+
+    code = "consent-required"
 
 
 class NotFoundError(SensoriumError):

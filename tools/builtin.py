@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from tools.audio.clone_voice import clone_voice
+from tools.audio.convert_voice import convert_voice
 from tools.audio.detect_speech import detect_speech
 from tools.audio.speak import speak
 from tools.audio.transcribe_audio import transcribe_audio
 from tools.image.detect_objects import detect_objects
+from tools.image.segment_image import segment_image
 from tools.spec import ToolSpec
 from tools.text.analyze_sentiment import analyze_sentiment
 from tools.text.translate import translate
 
 BUILT_IN: tuple[ToolSpec, ...] = (
     detect_objects,
+    segment_image,
     transcribe_audio,
     detect_speech,
     speak,
+    clone_voice,
+    convert_voice,
     translate,
     analyze_sentiment,
 )

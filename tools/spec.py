@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from engines.errors import InputError
-from tools.types import Cost, Danger, Media, MediaKind, OneOf, Planned, ToolResult
+from tools.types import Cost, Danger, Granted, Media, MediaKind, OneOf, Planned, ToolResult
 
 if TYPE_CHECKING:
     from tools.call import ToolCall
@@ -71,8 +71,10 @@ class ToolSpec:
         return next((item for item in marks if isinstance(item, OneOf)), None)
 
     def is_planned(self, parameter: str) -> bool:
-        """Whether a planner may set it: it is required, its values are named, or it is marked so."""
+        """Whether a planner may set it: it is required, its values are named, or it is marked so; no permission is."""
         marks = self.parameters.model_fields[parameter].metadata
+        if any(isinstance(item, Granted) for item in marks):
+            return False
         return parameter in self.required or any(isinstance(item, OneOf | Planned) for item in marks)
 
     def validate(self, args: Mapping[str, Any]) -> BaseModel:

@@ -39,6 +39,13 @@ class Planned:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Marks a permission: true only when the user says in so many words that the person whose voice or likeness it is
+    agrees. A planner can neither see nor set it.
+    """
+
+
 ImageRef = Annotated[str, Media("image")]
 OverlayRef = Annotated[str, Media("image", overlay=True)]
 AudioRef = Annotated[str, Media("audio")]

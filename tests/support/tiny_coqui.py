@@ -46,7 +46,7 @@ def tiny_vits(folder: Path, speakers: tuple[str, ...] = (), language: str = "en-
             characters=LETTERS,
             punctuations="!'(),-.:;? ",
             phonemes="",
-        ),  # fmt: skip
+        ),
         use_speaker_embedding=bool(speakers),
         speakers=list(speakers),
     )
