@@ -1,4 +1,8 @@
-"""A stand-in for an Ollama server: /api/tags and /api/chat over the embedded model. It is not Ollama."""
+"""A stand-in for an Ollama server: /api/tags, /api/chat and /api/pull over the embedded model. It is not Ollama.
+
+It speaks Ollama's protocol. A request with tools is decoded to their schema, because the embedded model calls no tools
+by itself; pictures are taken in and not looked at; a pull moves no bytes, it only counts them.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,21 @@ from engines.errors import SensoriumError
 from engines.protocols import Chat, ChatReply, ChatRequest, ChatTurn
 
 MODEL = "stand-in:latest"
+LAYERS = {"sha256:weights": 4_000_000, "sha256:template": 1_000}
+
+
+class Seen:
+    """What was asked of the server."""
+
+    def __init__(self) -> None:
+        self.models = [MODEL]
+        self.images = 0
 
 
 @contextmanager
-def serve(engine: Chat) -> Iterator[str]:
+def serve(engine: Chat, seen: Seen | None = None) -> Iterator[str]:
     """The server's address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(engine))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(engine, seen or Seen()))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -30,17 +43,25 @@ def serve(engine: Chat) -> Iterator[str]:
         thread.join()
 
 
-def _handler(engine: Chat) -> type[BaseHTTPRequestHandler]:  # noqa: C901 # a class in a function
+def _handler(engine: Chat, seen: Seen) -> type[BaseHTTPRequestHandler]:  # noqa: C901 # a class in a function
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._json(200, {"models": [{"name": MODEL, "model": MODEL}]})
+            self._json(200, {"models": [{"name": name, "model": name} for name in seen.models]})
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if self.path == "/api/pull":
+                self._pull(asked["model"])
+                return
+            seen.images += sum(len(turn.get("images") or ()) for turn in asked["messages"])
             if asked["model"] != MODEL:
                 self._json(404, {"error": f"model {asked['model']!r} not found"})
                 return
             try:
+                if asked.get("tools"):
+                    reply = engine.complete(_request(asked))
+                    self._line(_tool_call(reply) | _done(reply))
+                    return
                 reply = engine.complete(_request(asked), on_token=lambda piece: self._line(_message(piece)))
             except SensoriumError as error:
                 self._json(error.http_status, {"error": str(error).replace("tokens long", "tokens: context length")})
@@ -48,6 +69,17 @@ def _handler(engine: Chat) -> type[BaseHTTPRequestHandler]:  # noqa: C901 # a cl
                 return  # the client went away
             else:
                 self._line(_message("") | _done(reply))
+
+        def _pull(self, name: str) -> None:
+            if name == "no-such":
+                self._line({"error": "pull model manifest: file does not exist"})
+                return
+            self._line({"status": "pulling manifest"})
+            for digest, size in LAYERS.items():
+                for done in (0, size // 2, size):
+                    self._line({"status": f"pulling {digest}", "digest": digest, "total": size, "completed": done})
+            self._line({"status": "success"})
+            seen.models.append(f"{name}:latest")
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -80,8 +112,27 @@ def _request(asked: dict[str, Any]) -> ChatRequest:
         temperature=options["temperature"],
         seed=options["seed"],
         stop=options.get("stop", ()),
-        json_schema=asked.get("format"),
+        json_schema=_schema_of_tools(asked["tools"]) if asked.get("tools") else asked.get("format"),
     )
+
+
+def _schema_of_tools(tools: list[dict[str, Any]]) -> dict[str, Any]:
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool["function"]["name"]}, "arguments": tool["function"]["parameters"]},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in tools
+    ]
+    return {"anyOf": calls}
+
+
+def _tool_call(reply: ChatReply) -> dict[str, Any]:
+    row = _message("")
+    row["message"]["tool_calls"] = [{"function": json.loads(reply.text)}]
+    return row
 
 
 def _message(text: str) -> dict[str, Any]:

@@ -43,6 +43,9 @@ class OneFolder:
     def is_ready(self, entry: ModelEntry) -> bool:
         return True
 
+    def revision(self, entry: ModelEntry) -> str:
+        return ""
+
 
 def catalog(default: str = LIGHT) -> Catalog:
     """The built-in entries, with ``default`` the default chat model; its context is short."""
@@ -230,6 +233,12 @@ class TestEveryBackend:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await asyncio.to_thread(backend.written) < 100
+
+    async def test_a_deadline_stops_the_model(self, backend: Backend) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await backend.chat.bind(max_tokens=2000).ainvoke(LONG_ANSWER)
+        assert await asyncio.to_thread(backend.written) < 500
 
     async def test_a_prompt_that_is_too_long_is_an_overflow(self, backend: Backend) -> None:
         with pytest.raises(ContextOverflowError):
