@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.image.matte import enlarge, iou, shrink, tidy
+from engines.image.matte import enlarge, iou, shrink, smooth, tidy
 from engines.image.pointing import fit_prompts, scale_prompts
 from engines.loading import LoadContext
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
@@ -94,7 +94,7 @@ class GrabCut:
         cuts = []
         for guess in guesses:
             cut = _grab_cut(part, guess, fixed, self._options.rounds, cancel)
-            cuts.append(tidy(cut, seeds=fixed == 1 if points else None))
+            cuts.append(tidy(smooth(cut), seeds=fixed == 1 if points else None))
         contrasts = [_contrast(part, cut) for cut in cuts] if len(cuts) > 1 else [0.0]
         best = int(np.argmax(contrasts))
         mask[view[1] : view[3], view[0] : view[2]] = cuts[best]

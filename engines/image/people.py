@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-_MARGIN: Final = 0.2
-"""How much around a box the network is shown, as a share of its sides: boxes cut off hands and hair."""
-_SPILL: Final = 0.08
-"""How far beyond the box a person may reach."""
+_MARGINS: Final = (0.2, 0.6, 1.5)
+"""How much around a box the network is shown, as shares of its sides: more, while the person goes on beyond that."""
 _LEAST: Final = 0.2
 """Below this share of its box, a mask is no person: the network was made for people near the camera."""
 
@@ -38,8 +36,8 @@ def people_in_boxes(
     views, sights = [], []
     for number, box in enumerate(boxes):
         cancel.check()
-        view = _view(box, image.size)
-        sights.append(engine.segment_people(image.crop(view), cancel=cancel))
+        view, sight = _look(image, box, engine, cancel)
+        sights.append(sight)
         views.append(view)
         there = np.s_[view[1] : view[3], view[0] : view[2]]
         distance = _distance(box, view)
@@ -58,7 +56,9 @@ def _mask(
     import numpy as np
 
     there = np.s_[view[1] : view[3], view[0] : view[2]]
-    mine = tidy(owner[there] == number)
+    at_home = np.zeros(sight.shape, bool)
+    at_home[_rows(box, view), _columns(box, view)] = True
+    mine = tidy(owner[there] == number, seeds=at_home)
     if mine.sum() < _LEAST * (box.right - box.left) * (box.bottom - box.top):
         return None
     pixels = np.zeros(owner.shape, bool)
@@ -66,8 +66,30 @@ def _mask(
     return Mask(pixels, float(sight[mine].mean()), box.label)
 
 
-def _view(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    across, down = (box.right - box.left) * _MARGIN, (box.bottom - box.top) * _MARGIN
+def _rows(box: Box, view: tuple[int, int, int, int]) -> slice:
+    return slice(max(0, int(box.top) - view[1]), max(1, round(box.bottom) - view[1]))
+
+
+def _columns(box: Box, view: tuple[int, int, int, int]) -> slice:
+    return slice(max(0, int(box.left) - view[0]), max(1, round(box.right) - view[0]))
+
+
+def _look(
+    image: Image, box: Box, engine: PersonSegmentation, cancel: CancelToken
+) -> tuple[tuple[int, int, int, int], NDArray[np.float32]]:
+    """What is shown to the network (left, top, right, bottom in px), and what it sees there."""
+    for margin in _MARGINS:
+        view = _view(box, image.size, margin)
+        sight = engine.segment_people(image.crop(view), cancel=cancel)
+        rims = (sight[:, 0], sight[0], sight[:, -1], sight[-1])
+        ends = (view[0] == 0, view[1] == 0, view[2] == image.width, view[3] == image.height)
+        if all(end or (rim > 0.5).mean() < 0.02 for rim, end in zip(rims, ends, strict=True)):
+            break
+    return view, sight
+
+
+def _view(box: Box, size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    across, down = (box.right - box.left) * margin, (box.bottom - box.top) * margin
     return (
         max(0, int(box.left - across)),
         max(0, int(box.top - down)),
@@ -77,10 +99,9 @@ def _view(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def _distance(box: Box, view: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """From the middle of the box, 1 at its edges; infinite farther outside than a person may reach."""
+    """From the middle of the box in sizes of the box: 1 at its edges."""
     import numpy as np
 
     x = np.abs(np.arange(view[0], view[2]) + 0.5 - (box.left + box.right) / 2) / ((box.right - box.left) / 2)
     y = np.abs(np.arange(view[1], view[3]) + 0.5 - (box.top + box.bottom) / 2) / ((box.bottom - box.top) / 2)
-    distance = np.maximum(x[None], y[:, None])
-    return np.where(distance > 1 + 2 * _SPILL, np.inf, distance).astype(np.float32)
+    return np.asarray(np.maximum(x[None], y[:, None]), np.float32)

@@ -67,7 +67,7 @@ class Segmented(ToolResult):
     def summary(self) -> str:
         if not self.objects:
             return f"No {self.target} was found in the picture." if self.target else f"{self.chosen}."
-        named = ", ".join(f"{thing.label} ({thing.share:.0%} of the picture)" for thing in self.objects)
+        named = ", ".join(f"{thing.label} ({_percent(thing.share)} of the picture)" for thing in self.objects)
         return f"Cut out: {named}. {self.chosen}."
 
 
@@ -134,6 +134,10 @@ async def _keep(call: ToolCall, picture: Image, masks: Sequence[Mask], target: s
         mask=await call.save_image(flat, "mask.png"),
         picture=await call.save_image(shown, "outlined.png"),
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "under 1%"
 
 
 def _described(mask: Mask) -> Outline:
