@@ -7,7 +7,10 @@ from tools.audio.convert_voice import convert_voice
 from tools.audio.detect_speech import detect_speech
 from tools.audio.speak import speak
 from tools.audio.transcribe_audio import transcribe_audio
+from tools.image.controlnet_image import controlnet_image
 from tools.image.detect_objects import detect_objects
+from tools.image.edit_image import edit_image
+from tools.image.generate_image import generate_image
 from tools.image.segment_image import segment_image
 from tools.spec import ToolSpec
 from tools.text.analyze_sentiment import analyze_sentiment
@@ -16,6 +19,9 @@ from tools.text.translate import translate
 BUILT_IN: tuple[ToolSpec, ...] = (
     detect_objects,
     segment_image,
+    generate_image,
+    edit_image,
+    controlnet_image,
     transcribe_audio,
     detect_speech,
     speak,

@@ -1,4 +1,4 @@
-"""Maps that ControlNets follow: edges, rough lines, distances and postures of a picture, drawn as they were trained on."""
+"""Maps that ControlNets follow, drawn as those they were trained on: edges, rough lines, distances, postures."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def canny_map(image: Image) -> Image:
 
 
 def scribble_map(image: Image) -> Image:
-    """White lines on black, as if drawn with a thick pen: an extended difference of Gaussians (Winnemoeller, Kyprianidis,
-    Olsen 2012) with the parameters of ControlNet's own. RGB. Raises MissingExtraError without OpenCV.
+    """White lines on black, as if drawn with a thick pen, RGB: an extended difference of Gaussians (Winnemoeller,
+    Kyprianidis, Olsen 2012) with the parameters of ControlNet's own. Raises MissingExtraError without OpenCV.
     """
     import numpy as np
 
