@@ -177,14 +177,24 @@ def _load_vits(context: LoadContext) -> Any:
     config = load_config(context.folder / "config.json")
     if config.model != "vits":
         raise EngineError(f"{context.entry.id} is a {config.model} model.", fix="Only VITS models can be used here.")
-    weights = next((context.folder / name for name in _WEIGHTS if (context.folder / name).is_file()), None)
-    if weights is None:
-        raise EngineError(f"{context.entry.id}: its folder lacks {_WEIGHTS[0]}.", fix=how_to_get(context.entry))
+    weights = _weights(context)
     for settings in (config, config.model_args):
         _point_into(context.folder, settings)
     model = setup_model(config)
     model.load_checkpoint(config, weights, eval=True)
     return model.to(context.device)
+
+
+def _weights(context: LoadContext) -> Path:
+    """The one of the usual names, or the only file of its kind beside those that the config may name."""
+    there = sorted(path for path in context.folder.glob("*.pth") if path.stem not in ("speakers", "language_ids"))
+    named = [path for path in there if path.name in _WEIGHTS] or there
+    if not named or len(named) > 1:
+        raise EngineError(
+            f"{context.entry.id}: its folder must hold one file of weights (.pth); it holds {len(named)}.",
+            fix=f"Call it {_WEIGHTS[0]}.",
+        )
+    return named[0]
 
 
 def _point_into(folder: Path, settings: Any) -> None:
