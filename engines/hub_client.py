@@ -10,6 +10,7 @@ It imports nothing of the project. On failure its last line says why.
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import sys
 import urllib.error
@@ -34,28 +35,18 @@ def probe() -> None:
 
 
 def get(repo: str, revision: str, path: str, folder: str, size: int, sha256: str) -> None:
-    """Fetch one file to FOLDER/PATH, going on with a part that is there. One of another size or hash is not begun.
-
-    ``hf_hub_download`` throws the part of a broken download away, so the function beneath it is used.
-    """
+    """Fetch one file to FOLDER/PATH, going on with a part that is there. One of another size or hash is not begun."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, but not in __all__
 
-    url, target = hf_hub_url(repo, path, revision=revision), Path(folder) / path
     try:
-        known = get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS)
+        known = get_hf_file_metadata(hf_hub_url(repo, path, revision=revision), timeout=TIMEOUT_SECONDS)
         # A large file's etag is its sha256; a small one's is a git hash.
         other = len(known.etag or "") == len(sha256) and known.etag != sha256
         if other or known.size not in (None, size):
             raise SystemExit(f"its {path} is not the catalog's file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("ab") as part:
-            if part.tell() > size:
-                part.truncate(0)
-            http_get(url, part, resume_size=part.tell(), headers=build_hf_headers(), expected_size=size)
+        _fetch(repo, revision, path, Path(folder) / path, size)
     except Exception as error:
-        raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
+        raise SystemExit(_line(error)) from None
 
 
 def snapshot(repo: str, revision: str, folder: str, patterns: list[str]) -> None:
@@ -64,36 +55,56 @@ def snapshot(repo: str, revision: str, folder: str, patterns: list[str]) -> None
     The hub names the sha256 of every large file; a small one is checked by its size. What was fetched is written to
     FOLDER/.snapshot.json: the commit, and each file with its size.
     """
-    import json
-
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
     from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # documented, not in __all__
 
+    sizes = {}
     try:
         info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
-        snapshot_download(repo, revision=info.sha, local_dir=folder, allow_patterns=patterns or None)
-        names = [item.rfilename for item in info.siblings or ()]
-        wanted = set(filter_repo_objects(names, allow_patterns=patterns or None))
+        commit = info.sha or revision
+        wanted = set(filter_repo_objects([f.rfilename for f in info.siblings or ()], allow_patterns=patterns or None))
         for item in info.siblings or ():
             if item.rfilename in wanted:
-                _check(Path(folder) / item.rfilename, item.size, item.lfs.sha256 if item.lfs else None)
+                place = Path(folder) / item.rfilename
+                _fetch(repo, commit, item.rfilename, place, item.size)
+                _check(place, item.lfs.sha256 if item.lfs else None)
+                sizes[item.rfilename] = place.stat().st_size
     except Exception as error:
-        raise SystemExit(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}") from None
-    if not wanted:
+        raise SystemExit(_line(error)) from None
+    if not sizes:
         raise SystemExit(f"{repo} has no file that fits {', '.join(patterns)}")
-    sizes = {name: (Path(folder) / name).stat().st_size for name in sorted(wanted)}
-    Path(folder, ".snapshot.json").write_text(json.dumps({"revision": info.sha, "files": sizes}), "utf-8")
+    Path(folder, ".snapshot.json").write_text(json.dumps({"revision": commit, "files": sizes}), "utf-8")
 
 
-def _check(path: Path, size: int | None, sha256: str | None) -> None:
-    if size is not None and path.stat().st_size != size:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, not {size}")
+def _fetch(repo: str, revision: str, path: str, target: Path, size: int | None) -> None:
+    """Bring ``target`` to its full size. ``hf_hub_download`` throws the part of a broken download away, so the function
+    beneath it is used.
+    """
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, but not in __all__
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("ab") as part:
+        if size is None or part.tell() > size:
+            part.truncate(0)
+        if size is None or part.tell() < size:
+            url = hf_hub_url(repo, path, revision=revision)
+            http_get(url, part, resume_size=part.tell(), headers=build_hf_headers(), expected_size=size)
+
+
+def _check(path: Path, sha256: str | None) -> None:
     if sha256 is None:
         return
     with path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-            path.unlink()
-            raise ValueError(f"{path.name} is not the hub's file")
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        path.unlink()
+        raise ValueError(f"{path.name} is not the hub's file")
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
 
 
 if __name__ == "__main__":

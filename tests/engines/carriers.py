@@ -114,6 +114,10 @@ def send(
             handler.wfile.write(data[start : start + (1 << 20)])
 
 
+#: The commit at the head of every repository here.
+COMMIT = "0123456789" * 4
+
+
 class HubStandIn:
     """Answers what ``huggingface_hub`` asks for a file, ranges too. It is a stand-in: not the hub's own server."""
 
@@ -124,14 +128,31 @@ class HubStandIn:
         self.stop_after: int | None = None
         """Send so many bytes of a file and then nothing more until ``release``."""
         self.release = threading.Event()
+        self.claims: dict[str, str] = {}
+        """File -> the sha256 that the hub says it has, where it is another than the true one."""
+
+    def _listing(self) -> bytes:
+        rows = [
+            {
+                "rfilename": name,
+                "size": len(data),
+                "lfs": {"sha256": self.claims.get(name, sha256(data)), "size": len(data), "pointerSize": 1},
+            }
+            for name, data in self.files.items()
+        ]
+        return json.dumps({"id": HUB_REPO, "sha": COMMIT, "siblings": rows, "tags": [], "private": False}).encode()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.path.startswith(f"/api/models/{HUB_REPO}"):
+            send(handler, self._listing(), Content_Type="application/json")
+            return
+        handler.path = handler.path.replace(f"/resolve/{COMMIT}/", "/resolve/main/")
         prefix = f"/{HUB_REPO}/resolve/main/"
         data = self.files.get(handler.path.removeprefix(prefix))
         if data is None:
             send(handler, b"", 200 if handler.path == "/" else 404, X_Error_Code="EntryNotFound")
             return
-        headers = {"ETag": f'"{sha256(data)}"', "X_Repo_Commit": "0" * 40, "Accept_Ranges": "bytes"}
+        headers = {"ETag": f'"{sha256(data)}"', "X_Repo_Commit": COMMIT, "Accept_Ranges": "bytes"}
         asked = handler.headers.get("Range", "")
         start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
         if asked:
