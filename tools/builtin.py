@@ -14,6 +14,8 @@ from tools.image.generate_image import generate_image
 from tools.image.segment_image import segment_image
 from tools.spec import ToolSpec
 from tools.text.analyze_sentiment import analyze_sentiment
+from tools.text.detect_emotion import detect_emotion
+from tools.text.detect_language import detect_language
 from tools.text.translate import translate
 
 BUILT_IN: tuple[ToolSpec, ...] = (
@@ -29,4 +31,6 @@ BUILT_IN: tuple[ToolSpec, ...] = (
     convert_voice,
     translate,
     analyze_sentiment,
+    detect_emotion,
+    detect_language,
 )

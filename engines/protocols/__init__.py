@@ -10,6 +10,7 @@ A capability is known by the ``capability`` of its Protocol; the catalog uses th
 from engines.protocols.chat import Chat, ChatReply, ChatRequest, ChatTurn, Role
 from engines.protocols.cloning import ClonedSpeech, SpeakerEmbedding, VoiceCloning, VoiceConversion
 from engines.protocols.detection import Box, ObjectDetection, OpenDetection
+from engines.protocols.emotion import Emotion, Emotions, TextEmotion, VoiceEmotion
 from engines.protocols.engine import Engine
 from engines.protocols.image_making import (
     ControlKind,
@@ -106,6 +107,8 @@ __all__ = [
     "DepthMap",
     "Described",
     "EditMode",
+    "Emotion",
+    "Emotions",
     "Engine",
     "GeneratedImage",
     "Hand",
@@ -144,6 +147,7 @@ __all__ = [
     "StereoDepth",
     "StereoDepthMap",
     "TextEmbedding",
+    "TextEmotion",
     "TextLine",
     "TextRecognition",
     "TextToSpeech",
@@ -157,6 +161,7 @@ __all__ = [
     "VoiceActivity",
     "VoiceCloning",
     "VoiceConversion",
+    "VoiceEmotion",
     "Word",
     "ignore_audio",
     "ignore_segment",

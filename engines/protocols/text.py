@@ -33,7 +33,9 @@ class Sentiment:
 class SentimentAnalysis(Engine, Protocol):
     capability: ClassVar[str] = "sentiment"
 
-    def analyze(self, text: str) -> Sentiment: ...
+    def analyze(self, text: str, *, cancel: CancelToken = NEVER) -> Sentiment:
+        """Raises InputError for a text without words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engines.batching import MicroBatcher
 from engines.errors import EngineError
 from engines.loading import LoadContext, missing_extra
 from engines.onnx import cpu_session
@@ -42,6 +43,9 @@ class MiniLM:
         self._tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")  # noqa: S106 # a token of text, not a secret
         self._inputs = [given.name for given in self._session.get_inputs()]
         self._dimensions: int = self._session.get_outputs()[0].shape[-1]
+        self._batched: MicroBatcher[str, NDArray[np.float32]] = MicroBatcher(
+            lambda some: list(self._embed(some)), max_items=BATCH
+        )
 
     def embed(self, texts: Sequence[str], *, cancel: CancelToken = NEVER) -> NDArray[np.float32]:
         """Shape (len(texts), 384), each row of length 1."""
@@ -53,7 +57,7 @@ class MiniLM:
         for start in range(0, len(order), BATCH):
             cancel.check()
             batch = order[start : start + BATCH]
-            rows[batch] = self._embed([texts[index] for index in batch])
+            rows[batch] = self._batched([texts[index] for index in batch], cancel)
         return rows
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from engines.errors import InputError
 from engines.loading import LoadContext, missing_extra
+from engines.progress import NEVER, CancelToken
 from engines.protocols import Sentiment
 
 #: VADER's own threshold between neutral and the rest.
@@ -24,7 +25,7 @@ class Vader:
             raise missing_extra(context.entry, error) from error
         self._analyzer = SentimentIntensityAnalyzer()
 
-    def analyze(self, text: str) -> Sentiment:
+    def analyze(self, text: str, *, cancel: CancelToken = NEVER) -> Sentiment:  # noqa: ARG002 # it takes a millisecond
         """Raises InputError for an empty text."""
         if not text.strip():
             raise InputError("There is no text to judge.")

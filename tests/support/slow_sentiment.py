@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engines.loading import LoadContext
+from engines.progress import NEVER, CancelToken
 from engines.protocols import Sentiment
 
 ENTRY = """
@@ -22,7 +23,7 @@ options = {{ seconds = {seconds} }}
 
 
 class SlowSentiment:
-    """Sleeps ``options.seconds`` and can't be hurried: it is given no cancel token."""
+    """Sleeps ``options.seconds`` and can't be hurried: it does not look at its cancel token."""
 
     capability: ClassVar[str] = "sentiment"
 
@@ -32,7 +33,7 @@ class SlowSentiment:
     def close(self) -> None:
         """Nothing to free."""
 
-    def analyze(self, text: str) -> Sentiment:
+    def analyze(self, text: str, *, cancel: CancelToken = NEVER) -> Sentiment:
         time.sleep(self._seconds)
         return Sentiment("neutral", 0.0)
 
