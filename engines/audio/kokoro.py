@@ -104,7 +104,7 @@ class Kokoro:
         language = _rules(language, chosen, is_named=voice is not None)
         check_speed(speed, *_SPEEDS)
         plain = readable(text, language, chosen)
-        accent = "en-gb" if language == "en" and chosen.accent == "British" else _ESPEAK[language]
+        accent = "en-gb-x-rp" if language == "en" and chosen.accent == "British" else _ESPEAK[language]
 
         def say(piece: str) -> Iterator[NDArray[np.float32]]:
             for phonemes in pieces(self._phonemes(piece, accent), _MOST_PHONEMES):

@@ -90,15 +90,23 @@ def offered(shelf: Shelf, model: str | None = None) -> list[Offered]:
 def find_voice(offers: Sequence[Offered], wanted: str, language: str | None = None) -> Offered:
     """The voice with the id ``wanted``, or else the first that the words of ``wanted`` describe.
 
-    Of several that are described, one that is ready comes first, then one of the ``language`` (ISO 639-1). Models on
-    other servers are never chosen by a description. Raises InputError that names voices which are near.
+    Of several that are described, one that is ready comes first, then one of the ``language`` (ISO 639-1), then one of
+    a model that can read it. Models on other servers are never chosen by a description. Raises InputError that names
+    voices which are near.
     """
     same = [offer for offer in offers if offer.voice.id.casefold() == wanted.strip().casefold()]
     here = [offer for offer in offers if not offer.entry.remote and offer.speaks_its_language]
     fitting = same or [offer for offer in here if describes(wanted, offer.voice)]
     if not fitting:
         raise InputError(f"No voice is called or described by {wanted!r}.", fix=_suggestion(offers, wanted))
-    return min(fitting, key=lambda offer: (not offer.is_ready, offer.voice.language != language))
+    return min(
+        fitting,
+        key=lambda offer: (
+            not offer.is_ready,
+            offer.voice.language != language,
+            bool(offer.entry.languages) and language not in offer.entry.languages,
+        ),
+    )
 
 
 def describes(words: str, voice: Voice) -> bool:
