@@ -18,6 +18,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from engines.errors import ContextOverflowError, EngineError, SensoriumError
+from graphs.consent import grants
 from graphs.context import before, response_messages
 from graphs.offers import offers_of_turn, remember, resolve
 from graphs.plan import Offer, Plan, StepResult, references
@@ -49,6 +50,8 @@ class Task(TypedDict):
     step: dict[str, Any]
     offers: list[dict[str, Any]]
     results: dict[str, StepResult]
+    granted: bool
+    """Whether the message grants what needs a person's leave."""
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[str]) -> Graph:
@@ -129,6 +132,7 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     offers = [Offer(**offer) for offer in task["offers"]]
     try:
         args = await resolve(step, offers, task["results"], context.tools.get, context.read_text)
+        args |= dict.fromkeys(context.tools.get(step.tool).permissions, task["granted"])
         outcome = await context.tools.run(step.tool, args, call_id=call_id, emit=context.emit)
     except SensoriumError as error:
         return _failed(step, call_id, error, context)
@@ -217,6 +221,7 @@ def _task(step: PlannedStep, state: Turn) -> Task:
         step=step.model_dump(),
         offers=[offer for offer in state["offers"] if offer["name"] in step.args.values()],
         results={name: results[name] for name in references(step)},
+        granted=grants(state["message"]),
     )
 
 

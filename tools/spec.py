@@ -65,6 +65,12 @@ class ToolSpec:
             self.required,
         )
 
+    @cached_property
+    def permissions(self) -> tuple[str, ...]:
+        """The parameters that only a user's own words may set."""
+        fields = self.parameters.model_fields.items()
+        return tuple(name for name, field in fields if any(isinstance(mark, Granted) for mark in field.metadata))
+
     def choices(self, parameter: str) -> OneOf | None:
         """Where the values of a parameter come from, if an engine names them."""
         marks = self.parameters.model_fields[parameter].metadata
@@ -72,9 +78,9 @@ class ToolSpec:
 
     def is_planned(self, parameter: str) -> bool:
         """Whether a planner may set it: it is required, its values are named, or it is marked so; no permission is."""
-        marks = self.parameters.model_fields[parameter].metadata
-        if any(isinstance(item, Granted) for item in marks):
+        if parameter in self.permissions:
             return False
+        marks = self.parameters.model_fields[parameter].metadata
         return parameter in self.required or any(isinstance(item, OneOf | Planned) for item in marks)
 
     def validate(self, args: Mapping[str, Any]) -> BaseModel:
