@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engines.devices import pick_dtype
 from engines.errors import InputError, MissingWeightsError
 from engines.image.diffusion_options import read_options
-from engines.image.diffusion_pipe import DiffusionPipe, variant_in
+from engines.image.diffusion_pipe import DiffusionPipe, failing_to_load, variant_in
 from engines.image.diffusion_steps import Follower
 from engines.image.sizes import working_size
 from engines.loading import LoadContext
@@ -42,13 +42,14 @@ class StableDiffusionControlNet:
                 f"{context.entry.id}: {context.folder} has no config.json.", fix="Name the folder of a ControlNet."
             )
         context.on_progress(None, "reading the ControlNet")
-        net = ControlNetModel.from_pretrained(  # type: ignore[no-untyped-call] # diffusers leaves it so
-            context.folder,
-            dtype=pick_dtype(context.device, options.dtype),
-            variant=variant_in(context.folder, options.variant),
-            use_safetensors=True,
-            local_files_only=True,
-        )
+        with failing_to_load(context, context.folder):
+            net = ControlNetModel.from_pretrained(  # type: ignore[no-untyped-call] # diffusers leaves it so
+                context.folder,
+                dtype=pick_dtype(context.device, options.dtype),
+                variant=variant_in(context.folder, options.variant),
+                use_safetensors=True,
+                local_files_only=True,
+            )
         self._pipe = DiffusionPipe(context, next(iter(context.folders.values())), options)
         self._check_fit(context, net)
         self._pipe.become(AutoPipelineForText2Image, controlnet=net)

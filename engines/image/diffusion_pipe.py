@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.devices import pick_dtype
-from engines.errors import EngineError, InputError, MissingWeightsError
+from engines.errors import EngineError, InputError, MissingWeightsError, SensoriumError
 from engines.image.diffusion_options import SCHEDULERS, DiffusionOptions, read_options
 from engines.image.diffusion_steps import Follower
 from engines.image.sizes import Size
 from engines.loading import LoadContext
+from engines.progress import Cancelled
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,14 +55,15 @@ class DiffusionPipe:
         self._device = context.device
         if "safety_checker" in index and not (folder / "safety_checker").is_dir():
             parts |= {"safety_checker": None, "requires_safety_checker": False}
-        self.pipe: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call] # diffusers leaves it so
-            folder,
-            dtype=self.dtype,
-            variant=variant_in(folder / "unet", options.variant),
-            use_safetensors=True,
-            local_files_only=True,
-            **parts,
-        )
+        with failing_to_load(context, folder):
+            self.pipe: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call] # diffusers leaves it so
+                folder,
+                dtype=self.dtype,
+                variant=variant_in(folder / "unet", options.variant),
+                use_safetensors=True,
+                local_files_only=True,
+                **parts,
+            )
         if not hasattr(self.pipe, "unet") or not hasattr(self.pipe, "vae"):
             raise EngineError(
                 f"{self.id}: {type(self.pipe).__name__} is no kind of Stable Diffusion that is known here.",
@@ -199,6 +203,24 @@ def read_index(model: str, folder: Path) -> dict[str, Any]:
             f"{model}: the model_index.json in {folder} is damaged.", fix="Fetch the model again."
         ) from error
     return index if isinstance(index, dict) else {}
+
+
+@contextmanager
+def failing_to_load(context: LoadContext, folder: Path) -> Iterator[None]:
+    """Turn what diffusers raises while it reads a folder into EngineError: what it says first, and what to do."""
+    try:
+        yield
+    except (SensoriumError, Cancelled, ImportError, MemoryError):
+        raise
+    except Exception as error:  # diffusers, transformers and safetensors share no base class below this one
+        cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        own = context.entry.snapshot is not None and bool(context.entry.snapshot.folder)
+        ids = " ".join(([context.entry.id] if context.entry.has_weights else []) + list(context.entry.weights_of))
+        again = f"sensorium models remove {ids}, then: sensorium models pull {ids}"
+        raise EngineError(
+            f"{context.entry.id} can't be loaded: {cause[:300]}",
+            fix=f"Put the whole model, as safetensors, into {folder}." if own else f"Fetch it again: {again}",
+        ) from error
 
 
 def variant_in(part: Path, wanted: str) -> str | None:
