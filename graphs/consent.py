@@ -22,11 +22,13 @@ _AGREE = re.compile(
     r")\b",
     re.IGNORECASE,
 )
+_NOT = r"without|no|not|never|n't|don't|doesn't|didn't|haven't|hasn't|isn't|sin|sans|ohne|kein\w*|nicht"
+_LEAVE = (
+    "permission|consent|approval|agreed?|voice|permiso|accord|autorisation|erlaubnis|einwilligung|zustimmung"
+    "|stimme|voz|voix"
+)
 _REFUSE = re.compile(
-    r"\b(?:as if|as though|pretend\w*|if)\b|\b(?:without|no|not|never|n't|don't|doesn't|didn't|haven't|hasn't|isn't|sin|sans|ohne|kein\w*|nicht)\b"
-    r"[^.!?;]{0,40}?\b(?:permission|consent|approval|agreed?|voice|permiso|accord|autorisation|erlaubnis|einwilligung"
-    r"|zustimmung|stimme|voz|voix)",
-    re.IGNORECASE,
+    rf"\b(?:as if|as though|pretend\w*|if)\b|\b(?:{_NOT})\b[^.!?;]{{0,40}}?\b(?:{_LEAVE})", re.IGNORECASE
 )
 
 
