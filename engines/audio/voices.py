@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.catalog import ModelEntry
-from engines.errors import InputError
+from engines.errors import EngineError, InputError
 from engines.loading import engine_class
 from engines.protocols import TextToSpeech, Voice
 from engines.readiness import Readiness, Shelf
@@ -65,7 +65,10 @@ class Offered:
 
 def voices_of(entry: ModelEntry, folder: Path) -> tuple[Voice, ...]:
     """The voices of one text-to-speech model, which need not be loaded or there. Empty: only the model itself knows."""
-    found = engine_class(entry)
+    try:
+        found = engine_class(entry)
+    except EngineError:  # of somebody's own entry: using it says what is wrong, and the others can speak all the same
+        return ()
     reader = getattr(found, "voices_of", None)  # an engine of somebody else may not have it
     return tuple(reader(entry, folder)) if reader else ()
 

@@ -9,6 +9,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from engines.audio.voices import offered
 from engines.catalog import ModelEntry, Quality
 from engines.readiness import Readiness, State
 from server.opened import Opened
@@ -35,6 +36,24 @@ class Model(BaseModel):
     note: str
     state: State
     fix: str = Field(description="How to get it, where it is not ready.")
+
+
+class SpeakingVoice(BaseModel):
+    """A voice of a text-to-speech model. ``language`` is an ISO 639-1 code; what is not known is empty."""
+
+    id: str
+    name: str
+    language: str
+    gender: Literal["female", "male", ""]
+    accent: str
+    note: str
+    model: str
+    state: State
+    fix: str = Field(description="How to get it, where its model is not ready.")
+
+
+class VoiceList(BaseModel):
+    voices: list[SpeakingVoice]
 
 
 class ModelList(BaseModel):
@@ -68,6 +87,19 @@ async def models(app: Opened) -> ModelList:
 @router.get("/models/loaded", summary="List the models that are in memory")
 async def loaded(app: Opened) -> LoadedModelList:
     return LoadedModelList(models=[LoadedModel(**asdict(status)) for status in app.controller.status()])
+
+
+@router.get("/voices", summary="List the voices that read aloud")
+async def voices(app: Opened) -> VoiceList:
+    found = await asyncio.to_thread(offered, app.controller.shelf)
+    return VoiceList(
+        voices=[
+            SpeakingVoice(
+                **asdict(offer.voice), model=offer.entry.id, state=offer.readiness.state, fix=offer.readiness.fix
+            )
+            for offer in found
+        ]
+    )
 
 
 def _model(entry: ModelEntry, found: Readiness) -> Model:
