@@ -42,9 +42,9 @@ class MicroBatcher(Generic[T, R]):
     def __init__(
         self, work: Callable[[list[T]], Sequence[R]], *, max_items: int = 32, max_wait_seconds: float = 0.005
     ) -> None:
-        """``max_items`` is the largest batch, except that one call's items are never split."""
+        """``max_items`` is the largest batch, except that one call's items are never split; 1: don't batch."""
         self._work = work
-        self._max_items = max_items
+        self.max_items = max_items
         self._max_wait = max_wait_seconds
         self._waiting: deque[_Job[T, R]] = deque()
         self._changed = threading.Condition()
@@ -79,13 +79,13 @@ class MicroBatcher(Generic[T, R]):
             if job.done.is_set():
                 return []
             self._busy = True
-            if len(self._waiting) > 1:  # others came while the model was busy: more may be on their way
+            if len(self._waiting) > 1 and self.max_items > 1:  # others came while the model was busy: more may be on their way
                 self._wait_for_more()
             return self._batch()
 
     def _wait_for_more(self) -> None:
         until = time.monotonic() + self._max_wait
-        while sum(len(job.items) for job in self._waiting) < self._max_items:
+        while sum(len(job.items) for job in self._waiting) < self.max_items:
             left = until - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
                 return
@@ -93,7 +93,7 @@ class MicroBatcher(Generic[T, R]):
     def _batch(self) -> list[_Job[T, R]]:
         batch = [self._waiting.popleft()]
         size = len(batch[0].items)
-        while self._waiting and size + len(self._waiting[0].items) <= self._max_items:
+        while self._waiting and size + len(self._waiting[0].items) <= self.max_items:
             size += len(self._waiting[0].items)
             batch.append(self._waiting.popleft())
         return batch
