@@ -79,7 +79,8 @@ class MicroBatcher(Generic[T, R]):
             if job.done.is_set():
                 return []
             self._busy = True
-            if len(self._waiting) > 1 and self.max_items > 1:  # others came while the model was busy: more may be on their way
+            # Others came while the model was busy: more may be on their way.
+            if len(self._waiting) > 1 and self.max_items > 1:
                 self._wait_for_more()
             return self._batch()
 
