@@ -105,7 +105,7 @@ async def open_app(settings: Settings | None = None) -> AsyncIterator[App]:
         )
         previews = Previews(settings.cache_dir / "previews")
         previews.sweep()
-        workshop = Workshop(controller, artifacts, limits, previews)
+        workshop = Workshop(controller, artifacts, limits, previews, settings.home)
         specs = offered_tools()
         tools = Registry(specs, workshop, timeout_seconds=settings.tool_timeout_seconds)
         agent = Agent(

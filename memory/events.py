@@ -92,7 +92,8 @@ class ToolStarted(Body):
 
 class ToolProgress(Body):
     """``fraction`` in 0..1; None: not known. ``preview``: how many small pictures of the work there have been; the last
-    is at ``/api/runs/{run_id}/previews/{call_id}`` for as long as the call works.
+    is at ``/api/runs/{run_id}/previews/{call_id}`` for as long as the call works. ``text``: a further piece of the text
+    that the tool is writing; joined, the pieces are what there is of it.
     """
 
     type: Literal["tool.progress"] = "tool.progress"
@@ -100,6 +101,7 @@ class ToolProgress(Body):
     fraction: float | None
     message: str
     preview: int = 0
+    text: str = ""
 
 
 class ToolArtifact(Body):

@@ -22,12 +22,14 @@ from engines.image.read import read_image
 from engines.media import Limits
 from engines.progress import CancelToken
 from engines.protocols import Audio, Engine
+from engines.video.read import Video
 from memory.artifact_types import ArtifactRef, Lineage
 from memory.artifacts import ArtifactStore
 from memory.events import EventBody, ModelLoading, Receipt, ToolArtifact, ToolProgress
 from memory.previews import Previews
 
 E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
 
 _PREVIEW_SECONDS = 0.3
 """Between two previews: an accelerator makes 20 steps a second, which nobody can see."""
@@ -41,6 +43,8 @@ class Workshop:
     artifacts: ArtifactStore
     limits: Limits
     previews: Previews
+    home: Path
+    """The user's own folder, for what tools learn from them."""
 
 
 @dataclass
@@ -60,6 +64,7 @@ class ToolCall:
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._reported: tuple[float | None, str] = (None, "")
         self._previews = 0
         self._previewed_at = 0.0
         self._preview_lock = threading.Lock()
@@ -67,7 +72,16 @@ class ToolCall:
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Report how far the work is. May be called from any thread: it is the engines' `OnProgress`."""
-        body = ToolProgress(call_id=self.call_id, fraction=fraction, message=message, preview=self._previews)
+        self._reported = (fraction, message)
+        self._report()
+
+    def wrote(self, piece: str) -> None:
+        """Show a further piece of the text that the tool is writing. May be called from any thread."""
+        self._report(piece)
+
+    def _report(self, text: str = "") -> None:
+        fraction, message = self._reported
+        body = ToolProgress(call_id=self.call_id, fraction=fraction, message=message, preview=self._previews, text=text)
         self._loop.call_soon_threadsafe(self.emit, body)
 
     def preview(self, image: Image) -> None:
@@ -137,6 +151,19 @@ class ToolCall:
             return await asyncio.to_thread(read_audio, path, limits=self.workshop.limits, cancel=cancel, name=name)
         finally:
             cancel.set()  # when the call is cancelled, its thread stops reading
+
+    async def video(self, artifact_id: str) -> Video:
+        """The video, to be read in a thread. Raises NotFoundError or MediaError."""
+        path, name = await self.path(artifact_id), await self.name(artifact_id)
+        return await asyncio.to_thread(Video, path, limits=self.workshop.limits, name=name)
+
+    async def work(self, work: Callable[[CancelToken], T]) -> T:
+        """Blocking work of the tool's own, in a thread; when the call is cancelled, the token is set."""
+        cancel = CancelToken()
+        try:
+            return await asyncio.to_thread(work, cancel)
+        finally:
+            cancel.set()
 
     async def save_image(self, image: Image, name: str, *, pnginfo: PngInfo | None = None) -> str:
         """Keep a picture as an artifact (PNG) made by this call, and return its id. ``pnginfo`` goes into the file."""

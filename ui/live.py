@@ -26,6 +26,8 @@ class Step:
     fraction: float | None = None
     seconds: float | None = None
     preview: int = 0
+    text: str = ""
+    """What a tool that writes has written so far."""
 
 
 @dataclass
@@ -117,6 +119,7 @@ class RunView:
         if step := self._call(event["call_id"]):
             step.fraction, step.message = event["fraction"], event["message"]
             step.preview = event.get("preview", 0)
+            step.text += event.get("text", "")
 
     def _on_tool_artifact(self, event: Json) -> None:
         self._show(event["artifact"])

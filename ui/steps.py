@@ -100,7 +100,9 @@ def _progress(view: RunView) -> tuple[float, str] | None:
 
 def _line(step: Step, names: dict[str, str]) -> str:
     parts = [f"{ICONS[step.state]} **{literal(nice_name(step.tool))}**"]
-    if step.message and step.state in {"done", "failed"}:
+    if step.text and step.state == "running":
+        parts.append(literal(one_line(step.text, keep_end=True)))
+    elif step.message and step.state in {"done", "failed"}:
         parts.append(literal(one_line(step.message)))
     elif step.args:
         parts.append(f":gray[{literal(one_line(arguments(step.args, names)))}]")

@@ -28,9 +28,11 @@ def literal(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text)
 
 
-def one_line(text: str, longest: int = 240) -> str:
+def one_line(text: str, longest: int = 240, *, keep_end: bool = False) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 3] + "..."
+    if len(line) <= longest:
+        return line
+    return "..." + line[3 - longest :] if keep_end else line[: longest - 3] + "..."
 
 
 def size(number: int) -> str:

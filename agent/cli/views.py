@@ -107,6 +107,8 @@ class TerminalView:
 
     def _tool_progress(self, body: ToolProgress) -> None:
         self._task(body.call_id, "", body.fraction, body.message)
+        if body.text.strip() and self._side.is_terminal:
+            self._side.print(f"[dim]{_plain(body.text.strip())}[/]", soft_wrap=True)
 
     def _tool_finished(self, body: ToolFinished) -> None:
         self._drop(body.call_id)

@@ -105,7 +105,8 @@ class FasterWhisper:
                 if written := _segment(segment, part.start):
                     segments.append(written)
                     on_segment(written)
-                on_progress(min(1.0, (part.start + segment.end) / audio.seconds), segment.text.strip())
+                end = min(part.start + segment.end, audio.seconds)
+                on_progress(end / audio.seconds, f"{end:.0f} of {audio.seconds:.0f} s")
         on_progress(1.0, "")
         if not segments:
             return Transcript("", code or UNDETERMINED, 0.0, ())

@@ -26,6 +26,7 @@ def test_literal_text_has_no_markup_left() -> None:
 def test_a_long_line_is_cut() -> None:
     assert one_line("a\n  b") == "a b"
     assert one_line("x" * 300) == "x" * 237 + "..."
+    assert one_line("y" + "x" * 300, keep_end=True) == "..." + "x" * 237
 
 
 @pytest.mark.parametrize(("number", "words"), [(12, "12 B"), (81_234, "81 kB"), (1_234_567, "1.2 MB"), (2e9, "2.0 GB")])

@@ -12,7 +12,7 @@ from engines.protocols import Segment, SpeechToText, Transcript
 from engines.text.languages import language_code, language_name
 from tools.call import ToolCall
 from tools.spec import tool
-from tools.types import AudioRef, Cost, Media, ModelId, ToolResult, VideoRef
+from tools.types import AudioRef, Cost, Media, ModelId, Planned, ToolResult, VideoRef
 
 
 class TimedWord(BaseModel):
@@ -63,7 +63,7 @@ async def transcribe_audio(  # noqa: PLR0913, PLR0917 # a tool's options are its
         Literal["transcribe", "translate"], Field(description="translate: write it down in English")
     ] = "transcribe",
     words: Annotated[bool, Field(description="say when each word is spoken")] = False,
-    subtitles: Annotated[SubtitleFormat | None, Field(description="also make a subtitle file")] = None,
+    subtitles: Annotated[SubtitleFormat | None, Planned(), Field(description="also make a subtitle file")] = None,
     prompt: Annotated[str, Field(max_length=500, description="names and terms that are likely to be said")] = "",
     model: ModelId = None,
 ) -> Transcription:
@@ -79,6 +79,7 @@ async def transcribe_audio(  # noqa: PLR0913, PLR0917 # a tool's options are its
                 task=task,
                 words=words or subtitles is not None,
                 prompt=prompt,
+                on_segment=lambda segment: call.wrote(f"{segment.text} "),
                 on_progress=call.progress,
                 cancel=cancel,
             )
