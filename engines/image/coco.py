@@ -13,3 +13,18 @@ toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,re
 teddy bear,hair drier,toothbrush"""
 
 COCO_LABELS: Final = tuple(_NAMES.replace("\n", "").split(","))
+
+#: Names that other detectors give to classes of COCO (those of PASCAL VOC, of which RT-DETR is one).
+_OTHER_NAMES: Final = {
+    "aeroplane": "airplane",
+    "motorbike": "motorcycle",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "sofa": "couch",
+    "tvmonitor": "tv",
+}
+
+
+def coco_name(label: str) -> str:
+    """The name that COCO has for a label of a detector; the label itself where it has none."""
+    return _OTHER_NAMES.get(label, label)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from engines.errors import EngineError, InputError
+from engines.errors import EngineError
 from engines.image.coco import COCO_LABELS
+from engines.image.scores import check_threshold
 from engines.loading import LoadContext
 from engines.onnx import cpu_session
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
@@ -64,8 +65,7 @@ class NanoDet:
         cancel: CancelToken = NEVER,
     ) -> tuple[Box, ...]:
         """At most 100 boxes, best first. Raises InputError when ``threshold`` is not in 0..1."""
-        if not 0 <= threshold <= 1:
-            raise InputError(f"The threshold must be between 0 and 1, not {threshold:g}.", fix="Try 0.4.")
+        check_threshold(threshold)
         cancel.check()
         pixels, scale, left, top = _prepare(image)
         scores, distances = self._session.run(["scores", "reg"], {"image": pixels})

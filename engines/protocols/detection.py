@@ -57,7 +57,7 @@ class OpenDetection(Engine, Protocol):
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> tuple[Box, ...]:
-        """Whatever fits the words of ``targets``, best first; a box's label is the target it fits. Scores of such models
-        are lower than those of a detector with fixed classes. Raises InputError without targets.
+        """Whatever fits the words of ``targets``, best first; a box's label is the target it fits. Such models
+        score lower than detectors with fixed classes do. Raises InputError without targets.
         """
         ...

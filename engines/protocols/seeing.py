@@ -43,14 +43,14 @@ class ImageEmbedding(Engine, Protocol):
     def dimensions(self) -> int: ...
 
     def embed(self, images: Sequence[Image], *, cancel: CancelToken = NEVER) -> NDArray[np.float32]:
-        """Features of shape (len(images), dimensions), each row of length 1: pictures alike have a large dot product."""
+        """Features of shape (len(images), dimensions), each row of length 1: the dot product is the likeness."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """``text`` is a caption or an answer. ``known`` is false where the model says that it can't tell. ``facts`` are what
-    it was put together from, for models that work that way.
+    """``text`` is a caption or an answer; ``known`` is false where the model says that it can't tell; ``facts`` are
+    what it was put together from, by models that work that way.
     """
 
     text: str
