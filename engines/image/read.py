@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def read_image(path: Path, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None) -> Image:
+def read_image(
+    path: Path, *, limits: Limits = DEFAULT_LIMITS, name: str | None = None, keep_transparency: bool = False
+) -> Image:
     """The picture as RGB, turned as its EXIF says, on white where it is transparent; of an animation, its first frame.
+
+    ``keep_transparency``: as RGBA where it has any.
 
     Raises MediaError when it is none, is cut off or damaged, or has more pixels than ``limits`` allow.
     """
@@ -30,7 +34,8 @@ def read_image(path: Path, *, limits: Limits = DEFAULT_LIMITS, name: str | None 
     with open_picture(path, limits=limits, name=name) as image:
         orientation = exif_orientation(image)
         decode_picture(image, name)
-        return _upright(_to_rgb(image), orientation)
+        transparent = keep_transparency and image.has_transparency_data
+        return _upright(image.convert("RGBA") if transparent else _to_rgb(image), orientation)
 
 
 def _to_rgb(image: Image) -> Image:

@@ -152,7 +152,7 @@ class ImageUpscaling(Engine, Protocol):
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken = NEVER,
     ) -> Image:
-        """``image`` (RGB of any size) ``factor`` times as wide and as high; None: the model's own ``scale``.
+        """``image`` (RGB or RGBA of any size) ``factor`` times as wide and as high; None: the model's own ``scale``.
 
         Raises InputError when the result would be too large.
         """
