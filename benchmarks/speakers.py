@@ -1,21 +1,16 @@
 """What the speaker encoder makes of voices: how well it tells people apart, and what it costs.
 
-    python benchmarks/speakers.py similarity DIR   # recordings, one person each: halves of one against those of others
-    python benchmarks/speakers.py closest FILE...  # which ready-made voice stands in for each recording
-    python benchmarks/speakers.py voices DIR       # write engines/data/resemblyzer/kokoro_voices.npz from DIR/*.bin
-
-DIR for ``voices`` is the folder `voices` of the npm package kokoro-js 1.2.1, with all 54 voices.
+python benchmarks/speakers.py similarity DIR   # recordings, one person each: halves of one against those of others
+python benchmarks/speakers.py closest FILE...  # which ready-made voice stands in for each recording
+python benchmarks/speakers.py voices           # write engines/data/resemblyzer/kokoro_voices.npz
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 import time
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -92,21 +87,14 @@ class Bench:
             }
         return results
 
-    def voices(self, folder: Path) -> dict[str, Any]:
+    def voices(self) -> dict[str, Any]:
         """Every voice reads the same English text, those of other languages too: it is the voice that counts."""
-        kokoro = self.context("kokoro-82m")
+        engine = Kokoro(self.context("kokoro-82m"))
         names, embeddings = [], []
-        with tempfile.TemporaryDirectory() as place:
-            Path(place, "voices").mkdir()
-            for path in kokoro.folder.glob("*.onnx"):
-                Path(place, path.name).symlink_to(path)
-            for path in folder.glob("*.bin"):
-                shutil.copy(path, Path(place, "voices", f"a-{path.name}"))
-            engine = Kokoro(replace(kokoro, folder=Path(place)))
-            for voice in engine.voices:
-                names.append(voice.id.removeprefix("a-"))
-                embeddings.append(self.encoder.embed(engine.speak(TEXT, voice=voice.id, language="en")))
-                print(names[-1], file=sys.stderr, flush=True)
+        for voice in engine.voices:
+            names.append(voice.id)
+            embeddings.append(self.encoder.embed(engine.speak(TEXT, voice=voice.id, language="en")))
+            print(voice.id, file=sys.stderr, flush=True)
         np.savez(TARGET, names=np.array(names), embeddings=np.array(embeddings, np.float16))
         return {"voices": len(names), "bytes": TARGET.stat().st_size}
 
@@ -114,7 +102,7 @@ class Bench:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("similarity", "closest", "voices"))
-    parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("paths", type=Path, nargs="*")
     parser.add_argument("--models", type=Path, help="models folder; default: the one in the settings")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -122,7 +110,7 @@ def main() -> None:
     work = {
         "similarity": lambda: bench.similarity(args.paths[0]),
         "closest": lambda: bench.closest(args.paths),
-        "voices": lambda: bench.voices(args.paths[0]),
+        "voices": bench.voices,
     }
     json.dump(work[args.what](), sys.stdout, indent=2)
     print()

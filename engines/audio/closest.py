@@ -30,7 +30,9 @@ class ClosestVoice:
         self._encoder: SpeakerEmbedding = context.parts[SpeakerEmbedding.capability]
         self._speaker: TextToSpeech = context.parts[TextToSpeech.capability]
         self._known = voice_embeddings()
-        self._voices = tuple(voice for voice in self._speaker.voices if voice.id in self._known)
+        spoken = context.entry.languages  # Kokoro has voices of languages that it can't read here
+        fitting = (voice for voice in self._speaker.voices if not spoken or voice.language in spoken)
+        self._voices = tuple(voice for voice in fitting if voice.id in self._known)
         if not self._voices:
             raise EngineError(
                 f"{context.entry.id}: what its voices sound like is known for Kokoro's voices only.",
