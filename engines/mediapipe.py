@@ -56,9 +56,10 @@ class Graph:
         with self._calling:
             if not self._fresh:
                 return self._solution.process(np.ascontiguousarray(rgb))
-            self._fresh = False
             with _starting, _without_chatter():  # the first picture that shows something is commented on, too
-                return self._solution.process(np.ascontiguousarray(rgb))
+                found = self._solution.process(np.ascontiguousarray(rgb))
+            self._fresh = all(getattr(found, name) is None for name in found._fields)
+            return found
 
     def reset(self) -> None:
         """Forget what earlier pictures showed: call it before another clip."""

@@ -50,6 +50,7 @@ ImageRef = Annotated[str, Media("image")]
 OverlayRef = Annotated[str, Media("image", overlay=True)]
 AudioRef = Annotated[str, Media("audio")]
 VideoRef = Annotated[str, Media("video")]
+OverlayVideoRef = Annotated[str, Media("video", overlay=True)]
 #: A model of the catalog, for users who want another one than the best that is ready.
 ModelId = Annotated[str | None, Field(description="a model's id; none: the best that is ready")]
 #: Text itself, not a reference; in a plan it may also be an earlier step's text.

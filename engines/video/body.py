@@ -139,8 +139,19 @@ def _pose_in(graph: Graph, rgb: NDArray[np.uint8], person: int, box: Box) -> Pos
 def _pose(result: Any, person: int, offset: tuple[int, int], shape: tuple[int, ...]) -> Pose | None:
     if not result.pose_landmarks:
         return None
-    world = tuple(Landmark(p.x, p.y, p.z, p.visibility) for p in result.pose_world_landmarks.landmark)
-    return Pose(person, _in_px(result.pose_landmarks.landmark, shape, offset, visible=True), world)
+    points = result.pose_landmarks.landmark
+    # MediaPipe guesses where feet are that the picture cuts off, and is often sure of it.
+    visible = [p.visibility if _is_inside(p.x) and _is_inside(p.y) else 0.0 for p in points]
+    world = zip(result.pose_world_landmarks.landmark, visible, strict=True)
+    return Pose(
+        person,
+        _in_px(points, shape, offset, visible),
+        tuple(Landmark(p.x, p.y, p.z, likely) for p, likely in world),
+    )
+
+
+def _is_inside(share: float) -> bool:
+    return -0.02 <= share <= 1.02
 
 
 def _faces(result: Any, shape: tuple[int, ...]) -> tuple[tuple[Landmark, ...], ...]:
@@ -163,11 +174,12 @@ def _mask(result: Any) -> NDArray[np.float32]:
 
 
 def _in_px(
-    points: Any, shape: tuple[int, ...], offset: tuple[int, int] = (0, 0), *, visible: bool = False
+    points: Any, shape: tuple[int, ...], offset: tuple[int, int] = (0, 0), visible: Sequence[float] | None = None
 ) -> tuple[Landmark, ...]:
     """From shares of the picture's edges; depth is scaled as the width is."""
     height, width = shape[:2]
+    likely = visible or [1.0] * len(points)
     return tuple(
-        Landmark(p.x * width + offset[0], p.y * height + offset[1], p.z * width, p.visibility if visible else 1.0)
-        for p in points
+        Landmark(p.x * width + offset[0], p.y * height + offset[1], p.z * width, seen)
+        for p, seen in zip(points, likely, strict=True)
     )
