@@ -154,8 +154,11 @@ class _Service:
             from elevenlabs import ElevenLabs
         except ImportError as error:
             raise missing_extra(context.entry, error) from error
-        self._http = httpx.Client(timeout=self._options.timeout_seconds)
-        self._client = ElevenLabs(api_key=self._key, base_url=self._options.base_url, httpx_client=self._http)
+        seconds = self._options.timeout_seconds
+        self._http = httpx.Client(timeout=seconds)  # its own, so that it can be closed
+        self._client = ElevenLabs(
+            api_key=self._key, base_url=self._options.base_url, timeout=seconds, httpx_client=self._http
+        )
         self._once: Any = {"max_retries": 0}
 
     def close(self) -> None:
