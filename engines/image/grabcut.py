@@ -94,7 +94,7 @@ class GrabCut:
         cuts = []
         for guess in guesses:
             cut = _grab_cut(part, guess, fixed, self._options.rounds, cancel)
-            cuts.append(tidy(smooth(cut), seeds=fixed == 1 if points else None))
+            cuts.append(tidy(smooth(cut), seeds=fixed == 1 if points else None) & (fixed >= 0))
         contrasts = [_contrast(part, cut) for cut in cuts] if len(cuts) > 1 else [0.0]
         best = int(np.argmax(contrasts))
         mask[view[1] : view[3], view[0] : view[2]] = cuts[best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -46,14 +47,13 @@ def scale_prompts(
 
 
 def _cut(box: Box, width: int, height: int) -> Box:
+    edges = (box.left, box.top, box.right, box.bottom)
     cut = replace(
         box, left=max(0.0, box.left), top=max(0.0, box.top), right=min(width, box.right), bottom=min(height, box.bottom)
     )
-    # Written so that a NaN is refused too.
-    if not (cut.left < cut.right and cut.top < cut.bottom):
-        edges = ", ".join(f"{edge:g}" for edge in (box.left, box.top, box.right, box.bottom))
+    if any(math.isnan(edge) for edge in edges) or cut.left >= cut.right or cut.top >= cut.bottom:
         raise InputError(
-            f"The box ({edges}) has no area in the picture.",
+            f"The box ({', '.join(f'{edge:g}' for edge in edges)}) has no area in the picture.",
             fix=f"Give left, top, right, bottom in px; the picture has {width} x {height} px.",
         )
     return cut
