@@ -70,5 +70,6 @@ $(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 	@$(INSTALL) requirements-dev.lock
 	@$(PIP) install --quiet --no-compile $(TORCH)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python deploy/test_extras.py
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@ $(VENV)/.run

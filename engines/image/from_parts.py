@@ -26,6 +26,7 @@ from engines.protocols import (
     Described,
     ImageClassification,
     ObjectDetection,
+    PageText,
     TextRecognition,
 )
 
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 _PROMPT: Final = Path(__file__).with_name("answer_from_facts")
 _SURE_OF_CLASS: Final = 0.3
 _SURE_OF_TEXT: Final = 0.8
-_MOST_TEXT: Final = 400
-"""Characters of the picture's text that are told."""
+_MOST_TEXT: Final = 1500
+"""Characters of the picture's text that the chat model is told."""
+_QUOTED_TEXT: Final = 200
+"""Characters of it that a person is told."""
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -55,13 +58,14 @@ class _Findings:
     score: float
     text: str
 
-    @property
-    def facts(self) -> tuple[str, ...]:
+    def facts(self, most: int = _MOST_TEXT) -> tuple[str, ...]:
+        """Each in words, with so many characters of the text."""
+        text = json.dumps(_short(self.text, most), ensure_ascii=False) if self.text else "none"
         looks = (f"The whole picture looks like: {self.kind} ({self.score:.0%})",) if self.kind else ()
         return (
-            f"Found objects: {', '.join(self.objects) or 'none'}",
+            *(f"Found: {each}" for each in self.objects or ("no objects",)),
             *looks,
-            f"Text in the picture: {json.dumps(self.text, ensure_ascii=False) if self.text else 'none'}",
+            f"Text in the picture: {text}",
         )
 
 
@@ -82,13 +86,13 @@ class _Parts:
         on_progress(0.3, "naming the whole")
         (best, *_) = self._classification.classify(image, top=1, cancel=cancel)
         on_progress(0.4, "reading text")
-        lines = [line for line in self._recognition.read(image, cancel=cancel).lines if line.score >= _SURE_OF_TEXT]
-        text = " / ".join(line.text for line in lines)
+        page = self._recognition.read(image, cancel=cancel)
+        sure = PageText(tuple(line for line in page.lines if line.score >= _SURE_OF_TEXT))
         return _Findings(
             _in_words(boxes, image.width),
             best.label if best.score >= _SURE_OF_CLASS else "",
             best.score,
-            text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]} ...",
+            " / ".join(sure.text.split("\n")).replace(" /  / ", " / "),
         )
 
 
@@ -108,11 +112,11 @@ class CaptionFromParts(_Parts):
         if found.kind:
             said.append(f"As a whole it looks most like: {found.kind} ({found.score:.0%}).")
         if found.text:
-            said.append(f"It says: “{found.text}”.")
+            said.append(f"It says: “{_short(found.text, _QUOTED_TEXT)}”.")
         on_progress(1.0, "described")
         if not said:
-            return Described("I can't make out anything that I know in the picture.", False, found.facts)
-        return Described(" ".join(said), True, found.facts)
+            return Described("I can't make out anything that I know in the picture.", False, found.facts())
+        return Described(" ".join(said), True, found.facts())
 
 
 class AnswerFromParts(_Parts):
@@ -137,7 +141,7 @@ class AnswerFromParts(_Parts):
         found = self._look(image, on_progress, cancel)
         on_progress(0.7, "thinking about the question")
         request = ChatRequest(
-            messages=[*_examples(), _ask(found.facts, question)],
+            messages=[*_examples(), _ask(found.facts(), question)],
             max_tokens=160,
             json_schema=_SCHEMA,
             lane="picture",
@@ -151,9 +155,13 @@ class AnswerFromParts(_Parts):
             raise EngineError("The chat model's answer about the picture can't be read.", fix="Ask again.") from error
         on_progress(1.0, "answered")
         if known and answer:
-            return Described(answer, True, found.facts)
-        seen = "; ".join(found.facts)
-        return Described(f"I can't tell from what I could find in the picture. {seen}.", False, found.facts)
+            return Described(answer, True, found.facts())
+        seen = "; ".join(found.facts(_QUOTED_TEXT))
+        return Described(f"I can't tell from what I could find in the picture. {seen}.", False, found.facts())
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ..."
 
 
 def _in_words(boxes: Sequence[Box], width: int) -> tuple[str, ...]:
