@@ -13,6 +13,7 @@ SubtitleFormat = Literal["srt", "vtt"]
 _LINE: Final = 42
 _LONGEST_SECONDS: Final = 7.0
 _ENDS: Final = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001 # Chinese and Japanese signs
+_PAUSES: Final = (*_ENDS, ",", ";", ":", "，", "、")  # noqa: RUF001
 
 
 def subtitles(segments: Iterable[Segment], form: SubtitleFormat) -> str:
@@ -27,7 +28,7 @@ def subtitles(segments: Iterable[Segment], form: SubtitleFormat) -> str:
             for number, cue in enumerate(cues, 1)
         ]
         return "\n".join(blocks)
-    shown = [f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{_lines(_escaped(cue.text))}\n" for cue in cues]
+    shown = [f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{_escaped(_lines(cue.text))}\n" for cue in cues]
     return "\n".join(["WEBVTT\n", *shown])
 
 
@@ -35,8 +36,9 @@ def _cues(segment: Segment) -> Iterator[Segment]:
     gathered: list[Word] = []
     for word in segment.words:
         if gathered and _is_full([*gathered, word]):
-            yield _joined(gathered)
-            gathered = []
+            cut = _last_pause(gathered)
+            yield _joined(gathered[:cut])
+            gathered = gathered[cut:]
         gathered.append(word)
         if word.text.rstrip().endswith(_ENDS) and len(_text(gathered)) > _LINE / 2:
             yield _joined(gathered)
@@ -45,6 +47,16 @@ def _cues(segment: Segment) -> Iterator[Segment]:
         yield _joined(gathered)
     elif not segment.words:
         yield segment
+
+
+def _last_pause(words: Sequence[Word]) -> int:
+    """How many of the words go into the cue: up to a comma or the like in its second half, or else all."""
+    for count in range(len(words), 0, -1):
+        if len(_text(words[:count])) < _LINE / 2:
+            break
+        if words[count - 1].text.rstrip().endswith(_PAUSES):
+            return count
+    return len(words)
 
 
 def _is_full(words: Sequence[Word]) -> bool:

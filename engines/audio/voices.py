@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from engines.catalog import ModelEntry
-from engines.errors import EngineError, InputError
+from engines.errors import InputError
 from engines.loading import engine_class
 from engines.protocols import TextToSpeech, Voice
 from engines.readiness import Readiness, Shelf
@@ -66,11 +66,13 @@ class Offered:
 def voices_of(entry: ModelEntry, folder: Path) -> tuple[Voice, ...]:
     """The voices of one text-to-speech model, which need not be loaded or there. Empty: only the model itself knows."""
     try:
-        found = engine_class(entry)
-    except EngineError:  # of somebody's own entry: using it says what is wrong, and the others can speak all the same
+        # An engine of somebody else may not have it.
+        reader = getattr(engine_class(entry), "voices_of", None)
+        return tuple(reader(entry, folder)) if reader else ()
+    except (
+        Exception
+    ):  # somebody's own entry or folder holds anything: using it says what is wrong, the others can speak
         return ()
-    reader = getattr(found, "voices_of", None)  # an engine of somebody else may not have it
-    return tuple(reader(entry, folder)) if reader else ()
 
 
 def offered(shelf: Shelf, model: str | None = None) -> list[Offered]:
