@@ -103,9 +103,9 @@ class Seq2SeqTranslation(SentenceTranslation):
         import torch
         from transformers import StoppingCriteriaList
 
-        def stop(*_: Any, **__: Any) -> Any:  # called after each token
+        def stop(so_far: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:  # called after each token
             cancel.check()
-            return torch.zeros(len(texts) * self._options.beams, dtype=torch.bool, device=self._device)
+            return torch.zeros(so_far.shape[0], dtype=torch.bool, device=so_far.device)
 
         given, first = self._prepared(texts, source, target)
         encoded = self._tokenizer(given, return_tensors="pt", padding=True).to(self._device)
@@ -121,7 +121,7 @@ class Seq2SeqTranslation(SentenceTranslation):
                 stopping_criteria=StoppingCriteriaList([stop]),
             )
         decoded: list[str] = self._tokenizer.batch_decode(made, skip_special_tokens=True)
-        return decoded
+        return [text.removeprefix(self._token(target)) for text in decoded]  # M2M100's codes are not all special tokens
 
     def _prepared(self, texts: list[str], source: str | None, target: str) -> tuple[list[str], int | None]:
         """What the tokenizer is given, and the id of the token that the translation must begin with."""
