@@ -130,10 +130,12 @@ class Shelf:
         needed = self.with_weights_of(entry)
         lost = [each for each in needed if not self._weights.is_ready(each)]
         if entry.weights_of and lost:
-            names = " and ".join(each.id for each in lost)
-            raise MissingWeightsError(
-                f"{entry.id} needs the files of {names}, not on this disk.", fix=f"Run: {how_to_get(*lost)}"
-            )
+            others = " and ".join(each.id for each in lost if each is not entry)
+            if entry not in lost:
+                what = f"{entry.id} works on the files of {others}, which are"
+            else:
+                what = f"{entry.id} and {others}, which it works with, are" if others else f"{entry.id} is"
+            raise MissingWeightsError(f"{what} not on this disk.", fix=f"Run: {how_to_get(*lost)}")
         folder, *_ = [self._weights.require(each) for each in needed]
         return folder, value
 

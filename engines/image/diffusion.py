@@ -22,9 +22,9 @@ class StableDiffusion:
     capability: ClassVar[str] = "image-generation"
 
     def __init__(self, context: LoadContext) -> None:
+        self._pipe = DiffusionPipe.of(context)
         from diffusers import AutoPipelineForText2Image
 
-        self._pipe = DiffusionPipe.of(context)
         self._pipe.become(AutoPipelineForText2Image)
 
     def close(self) -> None:

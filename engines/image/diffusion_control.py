@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engines.devices import pick_dtype
 from engines.errors import InputError, MissingWeightsError
 from engines.image.diffusion_options import read_options
-from engines.image.diffusion_pipe import DiffusionPipe, failing_to_load, variant_in
+from engines.image.diffusion_pipe import DiffusionPipe, be_quiet, failing_to_load, variant_in
 from engines.image.diffusion_steps import Follower
 from engines.image.sizes import working_size
 from engines.loading import LoadContext
@@ -28,8 +28,6 @@ class StableDiffusionControlNet:
     capability: ClassVar[str] = "controlled-image-generation"
 
     def __init__(self, context: LoadContext) -> None:
-        from diffusers import AutoPipelineForText2Image, ControlNetModel
-
         options = read_options(context.entry)
         if options.control is None or len(context.folders) != 1:
             raise InputError(
@@ -42,6 +40,9 @@ class StableDiffusionControlNet:
                 f"{context.entry.id}: {context.folder} has no config.json.", fix="Name the folder of a ControlNet."
             )
         context.on_progress(None, "reading the ControlNet")
+        be_quiet()
+        from diffusers import AutoPipelineForText2Image, ControlNetModel
+
         with failing_to_load(context, context.folder):
             net = ControlNetModel.from_pretrained(  # type: ignore[no-untyped-call] # diffusers leaves it so
                 context.folder,

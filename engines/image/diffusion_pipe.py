@@ -43,9 +43,9 @@ class DiffusionPipe:
 
     def __init__(self, context: LoadContext, folder: Path, options: DiffusionOptions, **parts: Any) -> None:
         """Read the pipeline in ``folder``; ``parts`` are handed to it, such as a ControlNet."""
+        be_quiet()
         from diffusers import DiffusionPipeline
 
-        be_quiet()
         index = read_index(context.entry.id, folder)
         context.cancel.check()
         context.on_progress(None, "reading the weights")
@@ -249,7 +249,10 @@ def kind_names(kind: type[Any]) -> set[str]:
 
 
 def be_quiet() -> None:
-    """Neither progress bars of the libraries (progress goes to who waits for it) nor warnings, which quote prompts."""
+    """Neither progress bars of the libraries (progress goes to who waits for it) nor warnings, which quote prompts.
+
+    To be called before a pipeline's class is imported: transformers has warnings about that too.
+    """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

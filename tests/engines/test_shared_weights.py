@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from controller_fakes import Machine, Speak, catalog, model
+
 from engines.catalog import Catalog, ModelEntry
 from engines.controller import ModelController
 from engines.errors import InputError, MissingWeightsError
@@ -38,10 +38,21 @@ def test_one_command_fetches_all_that_is_missing() -> None:
     shelf = Shelf(catalog(base, net, edit), machine, {})
     assert shelf.readiness(edit).fix == "sensorium models pull base (2.0 GB)"
     assert shelf.readiness(net).fix == "sensorium models pull net base (3.0 GB)"
-    with pytest.raises(MissingWeightsError, match=r"edit needs the files of base.* models pull base \(2.0 GB\)"):
+    with pytest.raises(
+        MissingWeightsError, match=r"edit works on the files of base, which are not on this disk.* pull base \(2.0 GB\)"
+    ):
         shelf.require(edit)
+    with pytest.raises(
+        MissingWeightsError, match=r"net and base, which it works with, are not on this disk.* net base"
+    ):
+        shelf.require(net)
+    machine.missing = {"net"}
+    with pytest.raises(
+        MissingWeightsError, match=r"net is not on this disk\. Run: sensorium models pull net \(1.0 GB\)"
+    ):
+        shelf.require(net)
     machine.missing = {"base"}
-    with pytest.raises(MissingWeightsError, match=r"net needs the files of base.* models pull base \(2.0 GB\)"):
+    with pytest.raises(MissingWeightsError, match=r"net works on the files of base.* models pull base \(2.0 GB\)"):
         shelf.require(net)
 
 

@@ -282,10 +282,10 @@ class TestWhatIsMissing:
             with pytest.raises(MissingWeightsError, match=rf"{model} is not on this disk\. {pull} {model} \("):
                 await run(bare, "edit_image", image=cat, instruction="x", mode=mode, mask=cat)
         with pytest.raises(
-            MissingWeightsError, match=rf"sdxl-turbo-edit needs the files of sdxl-turbo.*{pull} sdxl-turbo"
+            MissingWeightsError, match=rf"sdxl-turbo-edit works on the files of sdxl-turbo.*{pull} sdxl-turbo"
         ):
             await run(bare, "edit_image", image=cat, instruction="x", mode="restyle")
-        both = r"controlnet-depth needs the files of controlnet-depth and sd-1.5, not on this disk\."
+        both = r"controlnet-depth and sd-1.5, which it works with, are not on this disk\."
         with pytest.raises(MissingWeightsError, match=rf"{both} {pull} controlnet-depth sd-1.5 \(3\.5 GB\)"):
             await run(bare, "controlnet_image", image=cat, prompt="x", control="depth")
 
