@@ -113,3 +113,12 @@ def test_a_failure_keeps_what_was_wrong_and_what_to_do() -> None:
 def test_an_event_of_a_newer_server_is_passed_over() -> None:
     view = folded(STARTED, event(1, "approval.granted", by="somebody"))
     assert (view.cursor, view.state) == (1, "running")
+
+
+def test_a_step_counts_the_previews_of_its_work_and_servers_without_them_are_understood() -> None:
+    view = folded(STARTED, PLAN, event(2, "tool.started", call_id="r:$1", tool="detect_objects", args={}))
+    assert view.steps[0].preview == 0
+    view.add(event(3, "tool.progress", call_id="r:$1", fraction=0.5, message="half", preview=2))
+    assert view.steps[0].preview == 2
+    view.add(event(4, "tool.progress", call_id="r:$1", fraction=0.6, message="more"))
+    assert view.steps[0].preview == 0
