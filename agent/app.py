@@ -136,7 +136,10 @@ def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:
 
 def _choices(catalog: Catalog, shelf: Shelf) -> Choices:
     """What the engines behind the tools offer, in words a planner can copy."""
-    codes = dict.fromkeys(code for entry in catalog.of("translation") if entry.embedded for code in entry.languages)
+    ready = shelf.ready("translation")
+    translators = [entry for entry in catalog.of("translation") if entry.embedded or entry in ready]
+    targets = (entry.languages or [pair.partition("-")[2] for pair in entry.pairs] for entry in reversed(translators))
+    codes = dict.fromkeys(code for some in targets for code in some)  # the embedded one's first: prompts stay cached
     return {
         "translation-languages": [language_name(code) for code in codes],
         "object-labels": COCO_LABELS,
