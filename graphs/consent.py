@@ -13,7 +13,7 @@ _AGREE = re.compile(
     r"|with\s+(?:[\w']+\s+){0,2}?(?:permission|consent|approval)"
     r"|(?:gave|gives|given|grants?|granted)\s+(?:\w+\s+){0,2}?(?:permission|consent|approval)"
     r"|(?:s?he|they|speaker|person|owner)(?:'s|'ve| has| have| is| are)?\s+(?:fully\s+)?"
-    r"(?:agreed?s?|consented|consents?)"
+    r"(?:agreed?s?|consented|consents?|(?:fine|ok|okay|happy) with (?:it|this|that))"
     r"|(?:it|this|that|the voice|the recording)(?:'s| is)\s+(?:my own|my)\s+(?:own\s+)?(?:voice|recording)"
     r"|my own voice|clone my voice|in my voice|voice is mine"
     r"|(?:tengo|con)\s+(?:su\s+)?permiso|mi propia voz"

@@ -15,6 +15,7 @@ from graphs.consent import grants
         "Say 'hello' in this voice. We have his written consent.",
         "This is done with their consent",
         "She agreed to it.",
+        "He is fine with it.",
         "the speaker has consented",
         "It's my own voice",
         "It\u2019s my voice, I recorded it",
