@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("agent.cli.chat:plan", "Show the plan for a message without running it."),
     "tools": ("agent.cli.tools:tools", "List the tools, or run one directly."),
     "voices": ("agent.cli.voices:voices", "List the voices that read aloud."),
+    "actions": ("agent.cli.actions:actions", "Teach it actions by example clips; list and forget them."),
     "models": ("agent.cli.models:models", "List, fetch, check and remove models."),
     "doctor": ("agent.cli.doctor:doctor", "Say what is ready, what is missing and what mends it."),
     "config": ("agent.cli.config:config", "Print the settings, documented, as a file to start from."),

@@ -29,10 +29,11 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a detector found in the frame at ``seconds``."""
+    """What a detector found in the frame at ``seconds``. ``cut``: the frame begins another scene."""
 
     seconds: float
     boxes: tuple[Box, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

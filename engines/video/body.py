@@ -14,6 +14,7 @@ from engines.loading import LoadContext, missing_extra
 from engines.mediapipe import Graph
 from engines.progress import NEVER, CancelToken
 from engines.protocols import Bodies, BodyPart, Box, Hand, Landmark, Pose, VideoFrame
+from engines.video.cuts import SceneCuts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ _LEAST_PX: Final = 256
 """Smaller cut-outs are enlarged: the pose detector sees 224 x 224 px."""
 
 _SURE: Final = 0.5
+_SURER: Final = 0.75
+"""Of clips: a body that is seen where none is would be followed on."""
 
 
 class MediaPipeBody:
@@ -56,8 +59,11 @@ class MediaPipeBody:
         import numpy as np
 
         graphs = self._start(parts, several=people is not None, most=most)
+        cuts = SceneCuts()
         for frame in frames:
             cancel.check()
+            if cuts.is_cut(frame.image):  # MediaPipe would go on to see the body where it was
+                graphs = self._start(parts, several=people is not None, most=most)
             rgb = np.asarray(frame.image.convert("RGB"))
             yield Bodies(
                 seconds=frame.seconds,
@@ -101,7 +107,7 @@ class MediaPipeBody:
 
 
 def _pose_of_clips(solutions: Any) -> Any:
-    return solutions.pose.Pose(model_complexity=1, min_detection_confidence=_SURE)
+    return solutions.pose.Pose(model_complexity=1, min_detection_confidence=_SURER, min_tracking_confidence=_SURER)
 
 
 def _pose_of_stills(solutions: Any) -> Any:

@@ -60,9 +60,13 @@ class ByteTrack:
     ) -> tuple[Track, ...]:
         """Boxes below ``threshold`` only carry on what was begun; give the detector a lower one than this."""
         trackers: dict[str, Any] = {}
-        found: dict[tuple[str, int], list[tuple[float, Box]]] = defaultdict(list)
+        found: dict[tuple[str, int, int], list[tuple[float, Box]]] = defaultdict(list)
+        scene = 0
         for moment in seen:
             cancel.check()
+            if moment.cut:  # nobody knows who is who in another scene
+                trackers.clear()
+                scene += 1
             by_label: dict[str, list[Box]] = {label: [] for label in trackers}
             for box in moment.boxes:
                 by_label.setdefault(box.label, []).append(box)
@@ -70,12 +74,12 @@ class ByteTrack:
                 tracker = trackers.setdefault(label, None) or self._tracker(threshold)
                 trackers[label] = tracker
                 for number, box in self._matched(tracker, boxes, moment.seconds):
-                    found[label, number].append((moment.seconds, box))
+                    found[label, scene, number].append((moment.seconds, box))
         tracks = sorted(found.items(), key=lambda item: (item[1][0][0], -len(item[1])))
         on_progress(1.0, f"{len(tracks)} tracks")
         return tuple(
             Track(number, label, sum(box.score for _, box in boxes) / len(boxes), tuple(boxes))
-            for number, ((label, _), boxes) in enumerate(tracks, 1)
+            for number, ((label, *_), boxes) in enumerate(tracks, 1)
         )
 
     def _tracker(self, threshold: float) -> Any:

@@ -107,7 +107,7 @@ def posture_features(path: BodyPath) -> dict[str, NDArray[np.float64]]:
     up = np.where(path.seen[:, list(_WRISTS)] >= _SEEN, up, np.nan)
     no_hands = np.asarray(np.isnan(up).any(axis=1))
     apart = np.linalg.norm(metres[:, _WRISTS[0]] - metres[:, _WRISTS[1]], axis=-1) / torso
-    legs = _seen(path, _ANKLES)
+    legs = _seen(path, _ANKLES) & _seen(path, _KNEES)
     return {
         "lean": np.where(_seen(path, _SHOULDERS), _angle(torso_vector, np.array([0.0, -1.0, 0.0])), np.nan),
         "knee_bend": np.where(legs, 180 - _joint(metres, _HIPS, _KNEES, _ANKLES), np.nan),
@@ -220,8 +220,8 @@ def _middle(points: NDArray[np.float64], pair: tuple[int, int]) -> NDArray[np.fl
 
 
 def _seen(path: BodyPath, pair: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether at least one of the two can be seen; MediaPipe places the other well enough."""
-    seen: NDArray[np.bool_] = path.seen[:, list(pair)].max(axis=1) >= _SEEN
+    """Whether both can be seen by and large: from the side, one hides the other and is placed well enough."""
+    seen: NDArray[np.bool_] = path.seen[:, list(pair)].mean(axis=1) >= _SEEN
     return seen
 
 

@@ -24,6 +24,7 @@ from engines.protocols import (
     Seen,
     VideoFrame,
 )
+from engines.video.cuts import SceneCuts
 from engines.video.draw import POSE_LANDMARKS, draw_bodies
 from engines.video.read import Video
 from engines.video.write import ClipWriter
@@ -191,7 +192,8 @@ async def _people_in_video(call: ToolCall, clip: Video, rate: float, most: int) 
 
     def look(engine: ObjectDetection, cancel: CancelToken) -> list[Seen]:
         frames = watched(clip, rate, _SEEN_PX, call.progress, cancel)
-        return [Seen(frame.seconds, _people(engine, frame.image, cancel)) for frame in frames]
+        cuts = SceneCuts()
+        return [Seen(frame.seconds, _people(engine, frame.image, cancel), cuts.is_cut(frame.image)) for frame in frames]
 
     async with call.use(ObjectTracking) as tracker, call.use(ObjectDetection) as detector:
         seen = await detector.run(look)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from engines.errors import InputError
 from engines.progress import CancelToken
 from engines.protocols import Box, ObjectDetection, ObjectTracking, Seen, Track
+from engines.video.cuts import SceneCuts
 from engines.video.draw import draw_tracks
 from engines.video.read import Video
 from engines.video.write import ClipWriter
@@ -101,7 +102,11 @@ async def track_objects(
                     f"{target!r} is nothing the model knows.", fix=f"It knows: {', '.join(engine.labels)}."
                 )
             frames = watched(clip, rate, _SEEN_PX, call.progress, cancel)
-            return [Seen(f.seconds, _found(engine, f.image, threshold, target, cancel)) for f in frames]
+            cuts = SceneCuts()
+            return [
+                Seen(f.seconds, _found(engine, f.image, threshold, target, cancel), cuts.is_cut(f.image))
+                for f in frames
+            ]
 
         seen = await detector.run(look)
         tracks = await tracker.run(
