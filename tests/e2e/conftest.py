@@ -14,6 +14,7 @@ from live_server import ENDLESS, HELLO, PEOPLE, SLOW
 from playwright.sync_api import Browser, sync_playwright
 from processes import first_lines, free_port, sensorium
 from scripted_chat import write_script
+from waiting_painter import add_waiting_painter
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 
@@ -62,6 +63,16 @@ def scripted_up(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> I
     home = tmp_path_factory.mktemp("scripted")
     write_script(home, [HELLO, PEOPLE, SLOW, ENDLESS])
     yield from _up(home)
+
+
+@pytest.fixture
+def painting_up(tmp_path: Path, browser: Browser) -> Iterator[tuple[str, Path]]:
+    """The page's address, with a painter that shows a preview and works until the file is there."""
+    draw = {"when": "Draw", "calls": [{"tool": "generate_image", "prompt": "a kite"}], "answer": "There it is."}
+    write_script(tmp_path, [draw])
+    let_on = add_waiting_painter(tmp_path)
+    for address in _up(tmp_path):
+        yield address, let_on
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from chat_page import ChatPage
 from playwright.sync_api import expect
 
 MEDIA = Path(__file__).parents[1] / "media"
+RESULTS = Path(__file__).parents[2] / "test-results"
 Tab = Callable[[str], ChatPage]
 
 
@@ -94,3 +95,18 @@ def test_the_microphone_the_attachments_and_the_stop_button_have_names(scripted_
         assert name in tree
     unnamed = re.findall(r"- button$", tree, re.MULTILINE)
     assert len(unnamed) == 0, tree
+
+
+def test_a_picture_is_seen_while_it_is_made(painting_up: tuple[str, Path], tab: Tab) -> None:
+    address, let_on = painting_up
+    page = tab(address)
+    page.send("Draw a kite")
+    preview = page.page.get_by_alt_text("Generate image: how far it is")
+    expect(preview).to_be_visible(timeout=60_000)
+    assert preview.evaluate("picture => picture.naturalWidth") > 0
+    page.page.screenshot(path=RESULTS / "preview-while-painting.png")
+    let_on.touch()
+    answer = page.wait_for_answer()
+    expect(answer).to_contain_text("There it is.")
+    expect(page.page.get_by_alt_text("picture.png")).to_be_visible()
+    expect(preview).to_have_count(0)
