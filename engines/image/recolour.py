@@ -57,8 +57,9 @@ def recolour(svg: str, colour: str, shares: Mapping[str, float]) -> str:
         part_light, part_chroma, part_hue = parts[fill]
         # Shades keep their distance from the main one, squeezed where white or black leaves no room.
         lightness = min(0.99, max(0.08, light + 0.8 * (part_light - middle)))
-        turned = wanted + 0.35 * _turn(part_hue - hue) if part_chroma > _GREY else wanted
-        new[fill] = _hex(lightness, strong * min(1.25, max(0.55, part_chroma / chroma)), turned)
+        hued = part_chroma > _GREY
+        turned = wanted + 0.35 * _turn(part_hue - hue) if hued else wanted
+        new[fill] = _hex(lightness, strong * min(1.25, max(0.55, part_chroma / chroma)) if hued else strong, turned)
     return _FILL.sub(lambda match: f"{match[1]}{new.get(_long(match[2]), match[2])}{match[3]}", svg)
 
 

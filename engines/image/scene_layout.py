@@ -44,8 +44,9 @@ def lay_out(
 
 def _most(roots: Sequence[tuple[Thing, Block]], width: float, height: float) -> float:
     """Px per unit at most: a single cat is not as high as a single house, but not lost either."""
-    tallest = max(block.all.height for _, block in roots)
-    return min(0.42 * min(height, 1.2 * width), 0.62 * height / tallest)
+    alone = max(block.root.height for _, block in roots)
+    together = max(block.all.height for _, block in roots)
+    return min(0.42 * min(height, 1.2 * width), 0.62 * height / alone, 0.85 * height / together)
 
 
 def _sky_share(air: Sequence[tuple[Thing, Block]], land: Sequence[tuple[Thing, Block]]) -> float:

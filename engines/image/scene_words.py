@@ -48,7 +48,7 @@ class SceneGrammar:
         if english:
             things = self._grounded(things, said)
             without = tuple(noun for noun in without if self._mention(noun, said))
-        things = [thing for thing in things if not self.setting_of(thing.noun) and thing.noun not in without]
+        things = [thing for thing in things if not self._is_background(thing.noun) and thing.noun not in without]
         things = self._anchored(things, said if english else None)
         scene = scene.model_copy(update={"objects": tuple(things), "without": without})
         return self._placed(scene, said, english=english)
@@ -58,6 +58,9 @@ class SceneGrammar:
         return cast(
             "Setting | None", self._kind("setting", place.lower()) or self._kind("setting", self._words.singular(place))
         )
+
+    def _is_background(self, noun: str) -> bool:
+        return bool(self.setting_of(noun) or self._kind("time", noun) or self._kind("weather", noun))
 
     # ------------------------------------------------------------------------------------------------------ things
 
@@ -80,7 +83,10 @@ class SceneGrammar:
         kept: list[SceneObject] = []
         for thing in things:
             same = [old for old in kept if old.noun == thing.noun]
-            if thing.noun and not any(not thing.colour or old.colour == thing.colour for old in same):
+            bare = next((at for at, old in enumerate(kept) if old in same and not old.colour), None)
+            if bare is not None and thing.colour:
+                kept[bare] = thing.model_copy(update={"count": max(thing.count, kept[bare].count)})
+            elif thing.noun and not any(not thing.colour or old.colour == thing.colour for old in same):
                 kept.append(thing)
         return kept
 
@@ -138,6 +144,8 @@ class SceneGrammar:
         at = next((index for index, mention in enumerate(order) if mention.noun == thing.noun), None)
         if at is None:
             return thing
+        if thing.where in PARTS and not set(self._data["part_words"][thing.where]) & set(said):
+            thing = thing.model_copy(update={"where": None})
         mention = order[at]
         after = order[at + 1].start if at + 1 < len(order) else len(said)
         between = list(said[mention.end : after])
@@ -200,7 +208,7 @@ class SceneGrammar:
                 of = next((noun for noun in nouns if noun.split()[-1] == of and noun != thing.noun), of)
             if of in nouns and of != thing.noun:
                 kept.append(thing.model_copy(update={"of": of}))
-            elif of and of != thing.noun and not self.setting_of(of) and (said is None or self._mention(of, said)):
+            elif of and of != thing.noun and not self._is_background(of) and (said is None or self._mention(of, said)):
                 added[of] = SceneObject(noun=of)
                 kept.append(thing.model_copy(update={"of": of}))
             else:

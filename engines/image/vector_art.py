@@ -109,6 +109,9 @@ class ArtShelf:
             return Found(self._art[name], exact=True) if name else None
         if art := self._by_label.get(noun) or self._art.get(key):
             return Found(art, exact=True)
+        for part in noun.split(" of ") if " of " in noun else ():  # a cup of coffee, a slice of pizza
+            if self.has(part) and (named := self._by_head(self.words.singular(part))):
+                return Found(named, exact=False)
         return self._nearest(noun, cancel)
 
     def _nearest(self, noun: str, cancel: CancelToken) -> Found | None:
