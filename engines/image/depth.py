@@ -21,6 +21,8 @@ _METRIC: Final = frozenset({"zoedepth", "glpn"})
 """Architectures that give metres; Depth Anything does in some checkpoints, which say so."""
 _LONGEST: Final = 1536
 """The networks see far less."""
+_LEAST: Final = 32
+"""Processors mirror a rim around the picture, and fail where it is wider than the picture."""
 
 
 class Options(BaseModel):
@@ -56,7 +58,7 @@ class MonocularDepth:
         import torch
 
         cancel.check()
-        small = shrink(image, _LONGEST)
+        small = _at_least(shrink(image, _LONGEST), _LEAST)
         inputs = inputs_to(self._model, self._processor(images=small, return_tensors="pt"))
         with torch.inference_mode(), stoppable(self._model, cancel, on_progress, "estimating depth"):
             found = self._model(**inputs).predicted_depth.float()
@@ -81,3 +83,9 @@ class MonocularDepth:
             grid = grid[..., rim[1] : padded[0] - rim[1], rim[0] : padded[1] - rim[0]]
         whole: torch.Tensor = interpolate(grid, (size[1], size[0]), mode="bilinear", align_corners=False)
         return whole[0, 0]
+
+
+def _at_least(image: Image, side: int) -> Image:
+    """Stretched where a side is shorter."""
+    size = (max(image.width, side), max(image.height, side))
+    return image if size == image.size else image.resize(size)

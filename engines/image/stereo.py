@@ -119,5 +119,23 @@ def _match(left: NDArray[np.uint8], right: NDArray[np.uint8], reach: int) -> NDA
     )
     # OpenCV leaves out the columns whose match could lie outside the right picture: give it room there.
     first, second = (cv2.copyMakeBorder(side, 0, 0, reach, 0, cv2.BORDER_REPLICATE) for side in (left, right))
-    found = np.asarray(matcher.compute(first, second), np.float32)[:, reach:] / _STEPS
-    return np.where(found < 0, np.nan, found).astype(np.float32)
+    found = np.asarray(matcher.compute(first, second), np.float32)[:, reach:] / np.float32(_STEPS)
+    return np.where((found < 0) | ~_agrees(left, right, found), np.nan, found).astype(np.float32)
+
+
+def _agrees(left: NDArray[np.uint8], right: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether the place in the right picture looks like the one in the left, apart from brightness: smoothness alone
+    gives a disparity to places that have no match.
+    """
+    import cv2
+    import numpy as np
+
+    window = (9, 9)
+    rows, columns = np.indices(found.shape).astype(np.float32)
+    there = cv2.remap(
+        right, np.asarray(columns - found), np.asarray(rows), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    one, other = left.astype(np.float32), np.asarray(there, np.float32)
+    one, other = one - cv2.blur(one, window), other - cv2.blur(other, window)
+    apart, contrast = cv2.blur(np.abs(one - other), window), cv2.blur(np.abs(one), window)
+    return np.asarray(apart < 0.8 * contrast + 4)
