@@ -11,15 +11,14 @@ from engines.errors import EngineError, InputError
 from engines.loading import LoadContext
 from engines.progress import NEVER, CancelToken
 from engines.protocols import Emotion, Emotions, TextEmbedding
-from engines.text.splitting import parts
+from engines.text.splitting import parts, sentences
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Longer texts are read in parts of up to this many characters: the head knows sentences, and a feeling drowns in more.
-#: Each emotion counts where it is strongest, neutral in the mean.
-_PART_CHARS = 160
+#: Longest part of a text, in characters. The head knows single sentences: a feeling drowns in more.
+_PART_CHARS = 300
 
 
 class EmotionHead:
@@ -55,7 +54,7 @@ class EmotionHead:
 
         if not any(char.isalpha() for char in text):
             raise InputError("There are no words to tell an emotion by.")
-        pieces = [part for part in parts(text, lambda part: len(part) <= _PART_CHARS) if part.strip()]
+        pieces = [part for part in parts(text, _fits) if part.strip()]
         rows = self._embedding.embed(pieces, cancel=cancel)
         if rows.shape[1] != self._weights.shape[0]:
             raise EngineError(
@@ -64,6 +63,7 @@ class EmotionHead:
             )
         logits: NDArray[np.float32] = rows @ self._weights + self._bias
         probabilities = _sigmoid(logits)
+        # Each emotion counts where it is strongest, neutral in the mean.
         names = [*self._labels, *self._groups]
         strongest = np.where([name == "neutral" for name in names], probabilities.mean(0), probabilities.max(0))
         count = len(self._labels)
@@ -82,6 +82,10 @@ class EmotionHead:
             for name, probability, threshold in zip(names, probabilities, thresholds, strict=True)
         ]
         return tuple(sorted(found, key=lambda emotion: -emotion.probability))
+
+
+def _fits(part: str) -> bool:
+    return len(part) <= _PART_CHARS and len(sentences(part)) <= 1
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
