@@ -11,6 +11,7 @@ import importlib.util
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from importlib import metadata
 from os.path import normpath
@@ -278,8 +279,9 @@ class Catalog:
         try:
             return self._entries[model_id]
         except KeyError:
-            known = ", ".join(self._entries)
-            raise NotFoundError(f"No model is called {model_id!r}.", fix=f"Known models: {known}.") from None
+            near = ", ".join(get_close_matches(model_id, self._entries, cutoff=0.5))
+            fix = f"Did you mean {near}? " if near else ""
+            raise NotFoundError(f"No model is called {model_id!r}.", fix=f"{fix}See: sensorium models list") from None
 
     def of(self, capability: str) -> tuple[ModelEntry, ...]:
         return tuple(entry for entry in self if entry.capability == capability)
