@@ -47,16 +47,16 @@ def _call_schema(
             continue
         kind = spec.media_parameters.get(name)
         source = spec.choices(name)
+        if name not in form and not spec.is_planned(name):
+            continue  # an option for users, such as a mask: a planner would fill it with whatever picture there is
         if kind:
             schema = _media_schema(kind, candidates(kind, offers, steps, tools))
             if schema is None and name in form:
                 return None
         elif source:
             schema = {"enum": list(choices[source.choices])}
-        elif spec.is_planned(name):
-            schema = _written_schema(spec.parameters_schema(), name)
         else:
-            schema = None
+            schema = _written_schema(spec.parameters_schema(), name)
         if schema is not None:
             properties[name] = schema
             if name in form:

@@ -38,6 +38,9 @@ def admits(decision: dict[str, Any], offers: list[Offer], steps: list[PlannedSte
         ({"tool": "translate", "text": "good morning", "target_language": "French"}, [], []),
         ({"tool": "translate", "text": "$1", "target_language": "Spanish"}, [MEMO], [TRANSCRIBED]),
         ({"tool": "transcribe_audio", "audio": "$2"}, [MEMO], [TRANSCRIBED, SPOKEN]),
+        ({"tool": "edit_image", "image": "photo.jpg", "instruction": "make it winter"}, [PHOTO], []),
+        ({"tool": "edit_image", "image": "photo.jpg", "instruction": "enlarge", "mode": "upscale"}, [PHOTO], []),
+        ({"tool": "controlnet_image", "image": "photo.jpg", "prompt": "a fox", "control": "pose"}, [PHOTO], []),
     ],
 )
 def test_what_is_possible_is_admitted(decision: dict[str, Any], offers: list[Offer], steps: list[PlannedStep]) -> None:
@@ -59,6 +62,12 @@ def test_what_is_possible_is_admitted(decision: dict[str, Any], offers: list[Off
         ("an argument is missing", {"tool": "translate", "text": "hi"}, [], []),
         ("an argument too many", {"tool": "analyze_sentiment", "text": "hi", "volume": 11}, [], []),
         ("an empty text", {"tool": "speak", "text": ""}, [], []),
+        (
+            "an optional picture that only users give",
+            {"tool": "edit_image", "image": "photo.jpg", "instruction": "a hat", "mask": "photo.jpg"},
+            [PHOTO],
+            [],
+        ),
     ],
 )
 def test_what_is_impossible_is_not(

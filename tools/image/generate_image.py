@@ -47,7 +47,7 @@ class PictureMade(ToolResult):
     def summary(self) -> str:
         size = f"{self.width} x {self.height} px"
         if self.kind == "vector-scene":
-            said = f"Composed a {size} drawing from ready-made vector art: {_quoted(self.prompt)}."
+            said = f"Drew {_quoted(self.prompt)}, {size}."
         else:
             said = f"Made a {size} picture: {_quoted(self.prompt)} ({self.model}, seed {self.seed})."
         missed = f" Nothing was found for: {', '.join(self.unmatched)}." if self.unmatched else ""
