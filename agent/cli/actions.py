@@ -73,5 +73,5 @@ async def _enrol(session: Session, label: str, clip: Path) -> str:
     if ref.kind != "video":
         raise InputError(f"{ref.name} is {ref.kind}.", fix="Give a video.")
     args = {"video": ref.id, "label": label}
-    outcome = await session.app.tools.run("enrol_action", args, call_id="cli", emit=lambda body: None)
+    outcome = await session.app.tools.run("enrol_action", args, call_id="cli", emit=lambda _: None)
     return f"{ref.name}: {outcome.result.summary()}"

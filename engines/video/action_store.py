@@ -99,6 +99,6 @@ def _read(path: Path) -> ActionExample | None:
     try:
         with np.load(path, allow_pickle=False) as data:
             example = ActionExample(str(data["label"]), float(data["seconds"]), data["features"].astype(np.float32))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
     return example if example.features.ndim == 2 and len(example.features) > 1 else None

@@ -63,10 +63,12 @@ class PoseActions:
                 fix=f"Known: {known}. Show an example of it (sensorium actions enrol), or use a model that knows it.",
             )
         path = self._path(frames, on_progress, cancel)
+        if not len(path):
+            return ()
         ruled = spans_by_rules(path, wanted) if wanted or not actions else ()
         asked = [example for example in examples if not actions or example.label in actions]
         learned = spans_by_examples(path, asked, cancel=cancel)
-        if not ruled and not learned and len(path):
+        if not ruled and not learned:
             ruled = spans_by_rules(path, [UNKNOWN_ACTION])
         return _merged(ruled, learned)
 

@@ -155,7 +155,7 @@ class Video:
         with open_container(self.path, name=self.name) as container:
             stream = moving_pictures(container, self._limits, self.name)
             if stream is None:
-                raise MediaError(f"{self.name} has no moving pictures in it.", fix="Give a video.")
+                raise wrong_kind(self.path, "video", self._limits, self.name)
             yield stream
 
     def _from(self, stream: VideoStream, wanted: float, cancel: CancelToken) -> Iterator[tuple[float, av.VideoFrame]]:

@@ -1,7 +1,7 @@
 """People made of sticks, as landmarks over time: for measuring rules and examples without a camera.
 
-Each is a chain of rigid bones whose joints follow the movement's angles; it is turned, placed and jittered at random, then
-projected as a camera far away would. No picture is drawn: MediaPipe would not take a stick for a person.
+Each is a chain of rigid bones whose joints follow the movement's angles; it is turned, placed and jittered at random,
+then projected as a camera far away would. No picture is drawn: MediaPipe would not take a stick for a person.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def body(
             points[index + side] = place
         for index in (17, 19, 21):
             points[index + side] = wrist + (wrist - elbow) * 0.25
-        points[29 + side] = ankle + [0, 0.05, 0.05]
-        points[31 + side] = ankle + [0, 0.06, -0.15]
+        points[29 + side] = ankle + np.array([0, 0.05, 0.05])
+        points[31 + side] = ankle + np.array([0, 0.06, -0.15])
     points[:11] = spine * 1.4 + np.random.default_rng(0).normal(0, 0.04, (11, 3))
     if lie:
         tip = np.radians(lie)
@@ -70,14 +70,24 @@ def standing(t: float, pace: float) -> dict[str, object]:
 
 
 def sitting(t: float, pace: float) -> dict[str, object]:
-    return {"lean": 8 + 2 * np.sin(t * pace), "thighs": (86.0, 84.0), "shins": (4.0, -6.0), "arms": ((30, 8), (30, 8)),
-            "forearms": ((80, 0), (80, 0))}
+    return {
+        "lean": 8 + 2 * np.sin(t * pace),
+        "thighs": (86.0, 84.0),
+        "shins": (4.0, -6.0),
+        "arms": ((30, 8), (30, 8)),
+        "forearms": ((80, 0), (80, 0)),
+    }
 
 
 def squatting(t: float, pace: float) -> dict[str, object]:
     depth = 0.5 - 0.5 * np.cos(min(1.0, t * pace) * np.pi)
-    return {"lean": 30 * depth, "thighs": (95 * depth,) * 2, "shins": (-38 * depth,) * 2,
-            "arms": ((80 * depth, 5), (80 * depth, 5)), "forearms": ((80 * depth, 5), (80 * depth, 5))}
+    return {
+        "lean": 30 * depth,
+        "thighs": (95 * depth,) * 2,
+        "shins": (-38 * depth,) * 2,
+        "arms": ((80 * depth, 5), (80 * depth, 5)),
+        "forearms": ((80 * depth, 5), (80 * depth, 5)),
+    }
 
 
 def bending(t: float, pace: float) -> dict[str, object]:
@@ -102,8 +112,12 @@ def walking(t: float, pace: float) -> dict[str, object]:
 
 
 def running(t: float, pace: float) -> dict[str, object]:
-    return {**_gait(t, 2.9 * pace, 38, 80), "lean": 10, "along": 3.0 * pace * t,
-            "up": 0.04 * abs(np.cos(np.pi * 2.9 * pace * t))}
+    return {
+        **_gait(t, 2.9 * pace, 38, 80),
+        "lean": 10,
+        "along": 3.0 * pace * t,
+        "up": 0.04 * abs(np.cos(np.pi * 2.9 * pace * t)),
+    }
 
 
 def jumping(t: float, pace: float) -> dict[str, object]:
