@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,9 +37,34 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("capability", BUILT_IN.capabilities)
-def test_each_capability_has_one_default_that_is_embedded(capability: str) -> None:
-    defaults = [entry for entry in BUILT_IN.of(capability) if entry.default]
-    assert [entry.embedded for entry in defaults] == [True]
+def test_each_capability_has_one_default_and_an_embedded_one_if_there_is_any(capability: str) -> None:
+    entries = BUILT_IN.of(capability)
+    (default,) = (entry for entry in entries if entry.default)
+    assert default.embedded or not any(entry.embedded for entry in entries)
+    assert not default.remote
+
+
+def test_only_what_needs_no_user_is_embedded() -> None:
+    for entry in BUILT_IN:
+        if entry.embedded:
+            assert entry.extra in ("", "speech", "vision"), f"{entry.id}: make run does not install {entry.extra}"
+            assert not entry.setting, entry.id
+            assert not entry.remote, entry.id
+            assert entry.snapshot is None, f"{entry.id}: it can only be had from the hub"
+
+
+def test_every_engine_can_be_imported_without_its_libraries() -> None:
+    program = """
+import sys
+from engines.catalog import Catalog
+from engines.loading import engine_class
+for entry in Catalog.load():
+    assert engine_class(entry).capability == entry.capability, entry.id
+heavy = {"torch", "transformers", "diffusers", "cv2", "mediapipe", "ultralytics", "TTS", "ncnn", "onnxruntime",
+         "faster_whisper", "elevenlabs", "rapidocr_onnxruntime", "supervision", "scipy", "ctranslate2"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("entry", WITH_FILES, ids=lambda entry: entry.id)
@@ -52,7 +80,10 @@ def test_the_hub_comes_before_the_carriers_and_each_carrier_is_pinned(entry: Mod
     assert kinds == sorted(kinds, key=["hub", "wheels", "npm"].index)
     for source in sources:
         if isinstance(source, WheelsSource):
-            assert all(package.sha256 and package.bytes for package in source.packages)
+            # A wheel that differs from machine to machine has no one hash; the files inside it are checked in any case.
+            pinned = entry.id == "realesrgan-x4plus" or all(package.sha256 for package in source.packages)
+            assert pinned, entry.id
+            assert all(package.bytes for package in source.packages), entry.id
 
 
 def test_weights_that_ship_with_the_project_have_the_hash_of_the_catalog() -> None:
@@ -64,21 +95,28 @@ def test_weights_that_ship_with_the_project_have_the_hash_of_the_catalog() -> No
                     if source.gives(file.name):
                         assert sha256_of(Path(source.folder) / source.files.get(file.name, file.name)) == file.sha256
                         checked += 1
-    assert checked == 2
+    assert checked >= 2
 
 
 def test_object_detection_needs_no_download(tmp_path: Path) -> None:
     assert WeightStore(tmp_path).is_ready(BUILT_IN.default("object-detection"))
 
 
-def test_what_is_sent_away_is_said() -> None:
+def test_what_is_sent_away_is_said_and_never_by_default() -> None:
     remote = [entry for entry in BUILT_IN if entry.remote]
-    assert {entry.id for entry in remote} == {"ollama", "openai-compatible"}
-    assert all("sent to that server" in entry.note and not entry.default for entry in remote)
+    assert {"ollama", "openai-compatible", "elevenlabs", "libretranslate", "online-translation"} <= {
+        entry.id for entry in remote
+    }
+    for entry in remote:
+        assert "sent" in entry.note, entry.id
+        assert entry.setting, entry.id
+        assert not entry.default, entry.id
 
 
-def test_copyleft_is_named() -> None:
-    assert "GPL-3.0" in BUILT_IN.get("piper-en-us-joe").licence_note
+def test_a_licence_that_binds_is_explained() -> None:
+    for entry in BUILT_IN:
+        if re.search(r"GPL|-NC|CPML|non-commercial|Community|OpenRAIL", entry.licence, re.IGNORECASE):
+            assert entry.licence_note, entry.id
 
 
 def test_entries_work_only_through_capabilities_that_exist() -> None:
@@ -88,8 +126,10 @@ def test_entries_work_only_through_capabilities_that_exist() -> None:
 # ------------------------------------------------------------------------------------------------- looking things up
 
 
-def test_an_unknown_model_is_answered_with_those_that_are_known() -> None:
-    with pytest.raises(NotFoundError, match=r"No model is called 'gpt'\. Known models: .*whisper-base"):
+def test_an_unknown_model_is_answered_with_those_that_are_near() -> None:
+    with pytest.raises(NotFoundError, match=r"No model is called 'whisper-bse'\. Did you mean whisper-base"):
+        BUILT_IN.get("whisper-bse")
+    with pytest.raises(NotFoundError, match=r"No model is called 'gpt'\. See: sensorium models list"):
         BUILT_IN.get("gpt")
 
 
