@@ -69,6 +69,7 @@ $(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 	@echo "Installing (a minute or two) ..."
 	@$(INSTALL) requirements-dev.lock
 	@$(PIP) install --quiet --no-compile $(TORCH)
+	@$(BIN)/python deploy/test_extras.py
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python deploy/test_extras.py
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
