@@ -1,7 +1,8 @@
 """Whose voice it is: Resemblyzer's speaker encoder (GE2E, Wan et al. 2018; Apache-2.0) on onnxruntime.
 
 `benchmarks/convert_resemblyzer.py` makes the model file. A recording becomes the mean over pieces of 1.6 s, as in
-Resemblyzer's `VoiceEncoder.embed_utterance`; pauses are left out by Silero's detector in place of WebRTC's.
+Resemblyzer's `VoiceEncoder.embed_utterance`. Pauses are left out by Silero's detector in place of WebRTC's, and every
+recording is made equally loud.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ _LEAST_COVERED: Final = 0.75
 """How much of the last piece must be sound."""
 _BATCH: Final = 32
 _LEAST_SECONDS: Final = 0.4
-_LOUDNESS: Final = 10 ** (-30 / 20)
-"""-30 dBFS: what is softer is made louder."""
+_LOUDNESS: Final = 10 ** (-22 / 20)
+"""-22 dBFS. Resemblyzer only makes louder what is below -30 dBFS; but then one recording, played softer, has a cosine
+of 0.85 with itself. Measured over the halves of 7 recordings, the second a fifth as loud: one person 0.86 (its way
+0.80), two people 0.49 (0.50).
+"""
 
 
 class Resemblyzer:
@@ -68,7 +72,7 @@ class Resemblyzer:
         speech = joined_speech(sound, self._ears.detect(sound, cancel=cancel))
         if speech.seconds < _LEAST_SECONDS:
             raise InputError("Nobody speaks in the recording.", fix="Give one in which somebody talks.")
-        pieces = _pieces(_loud_enough(speech.samples))
+        pieces = _pieces(_levelled(speech.samples))
         total = np.zeros(256, np.float64)
         for start in range(0, len(pieces), _BATCH):
             cancel.check()
@@ -78,11 +82,11 @@ class Resemblyzer:
         return embedding
 
 
-def _loud_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _levelled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     import numpy as np
 
     power = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
-    return samples * np.float32(max(1.0, _LOUDNESS / max(power, 1e-9)))
+    return samples * np.float32(_LOUDNESS / max(power, 1e-9))
 
 
 def _pieces(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -57,7 +57,7 @@ def tiny_vits(folder: Path, speakers: tuple[str, ...] = (), language: str = "en-
     return folder
 
 
-def tiny_xtts(folder: Path, most_tokens: int = 24, speakers: tuple[str, ...] = ("Ana Test", "Ben Test")) -> Path:
+def tiny_xtts(folder: Path, most_tokens: int = 10, speakers: tuple[str, ...] = ("Ana Test", "Ben Test")) -> Path:
     """A GPT of one layer. The vocoder and the speaker encoder have no sizes to choose: they are as large as ever."""
     from TTS.tts.configs.xtts_config import XttsArgs, XttsConfig
     from TTS.tts.models.xtts import Xtts

@@ -9,7 +9,8 @@ from pydantic import Field
 from engines.audio.marking import mark_cloned, mark_spoken
 from engines.protocols import LanguageIdentification, VoiceCloning
 from engines.text.languages import language_code
-from tools.audio.voice_reference import Consent, check_consent, in_words, likeness, reference_voice, save_marked
+from tools.audio.marked import save_marked
+from tools.audio.voice_reference import Consent, check_consent, in_words, likeness, reference_voice
 from tools.call import ToolCall
 from tools.spec import tool
 from tools.types import AudioRef, Cost, Danger, ModelId, Text, ToolResult

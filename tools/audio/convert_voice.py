@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engines.audio.marking import mark_cloned
 from engines.protocols import VoiceConversion
+from tools.audio.marked import save_marked
 from tools.audio.voice_reference import (
     Consent,
     check_consent,
@@ -15,7 +16,6 @@ from tools.audio.voice_reference import (
     likeness,
     recording,
     reference_voice,
-    save_marked,
 )
 from tools.call import ToolCall
 from tools.spec import tool

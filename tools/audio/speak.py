@@ -8,9 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from engines.audio.aloud import voice_for
+from engines.audio.marking import mark_spoken
 from engines.audio.voices import find_voice, offered
 from engines.protocols import LanguageGuess, LanguageIdentification, TextToSpeech, Voice
 from engines.text.languages import language_code, language_name
+from tools.audio.marked import save_marked
 from tools.call import ToolCall
 from tools.spec import tool
 from tools.types import AudioRef, Cost, ModelId, OneOf, Text, ToolResult
@@ -78,7 +80,7 @@ async def speak(
         voices = await speaker.run(lambda engine, _: engine.voices)
     used = voice_for(voices, wanted, code)
     return Spoken(
-        audio=await call.save_audio(sound, "speech.wav"),
+        audio=await save_marked(call, sound, "speech.wav", lambda path: mark_spoken(path, entry.id)),
         seconds=round(sound.seconds, 2),
         voice=used.id,
         language=code or used.language,

@@ -1,16 +1,13 @@
-"""What the tools that take on a person's voice share: permission, the reference, how alike it is, and the mark."""
+"""What the tools that take on a person's voice share: permission, the reference, and how alike it is."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from engines.audio.read import read_audio, write_wav
+from engines.audio.read import read_audio
 from engines.audio.reference import voice_sample
 from engines.errors import ConsentError, InputError
 from engines.progress import CancelToken
@@ -66,19 +63,6 @@ async def likeness(call: ToolCall, one: Audio, other: Audio) -> float | None:
     except InputError:
         return None
     return sum(first * second for first, second in pairs)
-
-
-async def save_marked(call: ToolCall, sound: Audio, name: str, mark: Callable[[Path], None]) -> str:
-    """Keep a sound as a WAV file that says what it is, and return its id."""
-
-    def write(path: Path) -> None:
-        write_wav(sound, path)
-        mark(path)
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "sound.wav")
-        await asyncio.to_thread(write, path)
-        return await call.save_file(path, name)
 
 
 def in_words(similarity: float | None) -> str:
