@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MARGIN: Final = 0.12
 """How much around a box is looked at, as a share of its sides: there the colours of the background are learnt."""
+_SURE: Final = 0.6
+"""What stands out this much in a box is not left to the colours: they would take a white chest for the wall."""
 _TINY: Final = 4
 """Pictures with a side below this have no outline to find."""
 
@@ -111,8 +113,9 @@ class GrabCut:
         inside = np.zeros_like(salient)
         left, top, right, bottom = _edges_in(view, box)
         inside[top:bottom, left:right] = salient[top:bottom, left:right]
-        # Little that stands out: the box is believed rather than the network.
-        return inside if (inside > 0.5).sum() > 0.1 * (right - left) * (bottom - top) else np.maximum(inside, oval)
+        if (inside > 0.5).sum() <= 0.1 * (right - left) * (bottom - top):
+            return np.maximum(inside, oval)  # little stands out: the box is believed rather than the network
+        return np.where(inside > _SURE, 1, inside).astype(np.float32)
 
     def _guesses_at_points(self, image: Image, points: Sequence[Point], cancel: CancelToken) -> list[_Guess]:
         """What is like the clicked place in colour; and, if the picture or a part around the place is about it, what

@@ -69,7 +69,7 @@ class TestByKind:
         result, outcome = await segment(app, photo, target="dog")
         assert (result.objects, result.cutout, result.mask, result.picture) == ([], None, None, None)
         assert result.summary() == "No dog was found in the picture."
-        assert outcome.artifacts == []
+        assert not outcome.artifacts
 
     async def test_a_kind_nobody_knows(self, app: App) -> None:
         (photo,) = await upload(app, "chelsea.jpg")
