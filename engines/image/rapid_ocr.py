@@ -34,6 +34,9 @@ _LONGEST_SIDE: Final = 2000
 _SLIMMEST: Final = 8
 """Pictures whose sides have a larger ratio get a margin: the network finds no lines in mere strips."""
 _SHORTEST_SIDE: Final = 48
+_LEAST_SIDE: Final = 736
+"""Smaller pictures are enlarged to this, in px, but not more often than so:"""
+_MOST_ENLARGED: Final = 1.5
 _UPSIDE_DOWN: Final = 0.9
 """How sure the library's classifier must be."""
 _BATCH: Final = 12
@@ -112,6 +115,8 @@ class RapidOcr:
 
             framed = ImageOps.expand(Pictures.fromarray(pixels), (across, down), tuple(map(int, pixels[0, 0])))
             pixels = np.asarray(framed)
+        # The library would enlarge a strip or a stamp many times over, and then take single letters for lines.
+        self._library.text_det.limit_side_len = min(_LEAST_SIDE, round(_MOST_ENLARGED * min(pixels.shape[:2])))
         boxes, _ = self._library.auto_text_det(pixels)
         if boxes is None:
             return []

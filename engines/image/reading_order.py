@@ -18,7 +18,7 @@ _GUTTER = 0.8
 _RUNNING_TEXT = 6.0
 """Pieces at least this wide, in line heights, are running text."""
 _CROSSING = 0.2
-"""Largest share of pieces that may cross a gutter."""
+"""Largest share of pieces that may cross a gutter; two may in any case."""
 _BLOCK_GAP = 1.0
 """Rows further apart than this, in line heights, belong to different blocks."""
 _DEEPEST = 4
@@ -137,7 +137,7 @@ def _best_gutter(rects: Sequence[Rect], pieces: list[int]) -> _Gutter | None:
     for at in sorted({rects[i].left for i in pieces}):
         x = at - 0.01
         crossing = [i for i in pieces if rects[i].left < x < rects[i].right]
-        if len(crossing) > _CROSSING * len(pieces):
+        if len(crossing) > max(2, _CROSSING * len(pieces)):
             continue
         gutter = _Gutter(
             [i for i in pieces if rects[i].right <= x], [i for i in pieces if rects[i].left >= x], crossing

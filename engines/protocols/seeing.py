@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -105,7 +106,9 @@ class PageText:
 
     @property
     def text(self) -> str:
-        """Rows on lines of their own, with an empty line between blocks."""
+        """Rows on lines of their own, with an empty line between blocks; pieces of a row that stand apart, as in a
+        table, have two spaces between them.
+        """
         written, before = "", None
         for line in self.lines:
             if before is None:
@@ -113,10 +116,18 @@ class PageText:
             elif line.block != before.block:
                 gap = "\n\n"
             else:
-                gap = "\n" if line.row != before.row else "  "
+                gap = "\n" if line.row != before.row else _space(before, line)
             written += gap + line.text
             before = line
         return written
+
+
+def _space(before: TextLine, line: TextLine) -> str:
+    """One space where the pieces are less than a line's height apart: there, a line was found in parts."""
+    if not before.corners or not line.corners:
+        return "  "
+    height = math.dist(line.corners[0], line.corners[-1])
+    return " " if math.dist(before.corners[1], line.corners[0]) < height else "  "
 
 
 class TextRecognition(Engine, Protocol):
