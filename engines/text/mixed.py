@@ -12,6 +12,9 @@ from engines.text.passages import FENCE, has_words
 from engines.text.splitting import sentences
 
 #: A text's language counts when it is this likely.
+LIKELY = 0.5
+
+#: That it needs no translation counts when it is this likely.
 SURE = 0.8
 
 #: A sentence's own language counts against the text's when it is this likely, and the sentence has so many letters:
@@ -29,13 +32,18 @@ class Stretch:
     words: bool
 
 
-def stretches(text: str, identifier: LanguageIdentification) -> list[Stretch]:
-    """The text in stretches of one language each, in order; joined they are the text. Never raises."""
-    found = [(piece, _of_sentence(piece, identifier) if is_language else None) for piece, is_language in _pieces(text)]
-    main = _of_text(text, identifier) or _commonest(found)
+def stretches(text: str, identifier: LanguageIdentification, target: str | None = None) -> list[Stretch]:
+    """The text in stretches of one language each, in order; joined they are the text. Never raises.
+
+    ``target`` is the language they are to be translated into: nothing is said to be in it that isn't surely so.
+    """
+    found = [
+        (piece, _of_sentence(piece, identifier) if is_language else None, is_language and has_words(piece))
+        for piece, is_language in _pieces(text)
+    ]
+    main = likely_language(text, identifier, target) or _commonest(found)
     made: list[Stretch] = []
-    for piece, own in found:
-        words = has_words(piece)
+    for piece, own, words in found:
         if made and (not words or made[-1].language == (own or main) or not made[-1].words):
             last = made.pop()
             language = (own or main) if words and not last.words else last.language
@@ -57,12 +65,13 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
             yield from ((sentence, True) for sentence in sentences(line))
 
 
-def _of_text(text: str, identifier: LanguageIdentification) -> str | None:
+def likely_language(text: str, identifier: LanguageIdentification, target: str | None = None) -> str | None:
+    """ISO 639-1 code; None: there are no words, or too few to tell. `stretches` says what ``target`` does."""
     try:
         guess = identifier.identify(text)
     except InputError:
         return None
-    return guess.code if guess.probability >= SURE else None
+    return guess.code if guess.probability >= (SURE if guess.code == target else LIKELY) else None
 
 
 def _of_sentence(sentence: str, identifier: LanguageIdentification) -> str | None:
@@ -76,9 +85,9 @@ def _of_sentence(sentence: str, identifier: LanguageIdentification) -> str | Non
     return guess.code if guess.probability >= SURE_OF_SENTENCE else None
 
 
-def _commonest(found: list[tuple[str, str | None]]) -> str | None:
+def _commonest(found: list[tuple[str, str | None, bool]]) -> str | None:
     letters: Counter[str] = Counter()
-    for piece, language in found:
+    for piece, language, _ in found:
         if language:
             letters[language] += len(piece)
     return letters.most_common(1)[0][0] if letters else None

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from engines.protocols import LanguageIdentification, SentimentAnalysis
 from engines.text.languages import language_name
+from engines.text.mixed import likely_language
 from tools.call import ToolCall
 from tools.spec import tool
-from tools.text.told_language import told_language
 from tools.types import Cost, ModelId, Text, ToolResult
 
 
@@ -41,7 +41,7 @@ async def analyze_sentiment(
 ) -> SentimentFound:
     """Judge whether a text such as a review or a message is positive, neutral or negative."""
     async with call.use(LanguageIdentification) as lease:
-        language = await lease.run(lambda engine, _: told_language(text, engine))
+        language = await lease.run(lambda engine, _: likely_language(text, engine))
     shelf = call.workshop.controller.shelf
     capability = SentimentAnalysis.capability
     entry = shelf.resolve(capability, model) if model or not language else shelf.choose(capability, language)

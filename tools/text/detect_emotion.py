@@ -10,9 +10,9 @@ from engines.catalog import ModelEntry
 from engines.errors import EngineError, UnavailableError
 from engines.protocols import Emotion, Emotions, LanguageIdentification, TextEmotion, VoiceEmotion
 from engines.text.languages import language_name
+from engines.text.mixed import likely_language
 from tools.call import ToolCall
 from tools.spec import tool
-from tools.text.told_language import told_language
 from tools.text.translation_chain import translate_by_chain
 from tools.types import AudioRef, Cost, Media, ModelId, ToolResult
 
@@ -73,7 +73,7 @@ async def detect_emotion(
 
 async def _in_words(call: ToolCall, text: str, model: str | None) -> EmotionFound:
     async with call.use(LanguageIdentification) as lease:
-        language = await lease.run(lambda engine, _: told_language(text, engine))
+        language = await lease.run(lambda engine, _: likely_language(text, engine))
     shelf = call.workshop.controller.shelf
     capability = TextEmotion.capability
     entry = shelf.resolve(capability, model) if model or not language else shelf.choose(capability, language)

@@ -9,15 +9,13 @@ from pydantic import BaseModel, Field
 from engines.errors import InputError
 from engines.protocols import LanguageGuess, LanguageIdentification
 from engines.text.languages import language_name
+from engines.text.mixed import LIKELY
 from engines.text.passages import has_words
 from tools.call import ToolCall
 from tools.spec import tool
 from tools.types import Cost, ModelId, Text, ToolResult
 
 UNKNOWN = "unknown"
-
-#: A guess less likely than this is none.
-LIKELY = 0.5
 
 
 class Candidate(BaseModel):

@@ -44,7 +44,7 @@ async def translate_by_chain(
     Raises UnavailableError when nothing that is ready knows the pair, EngineError when all that do have failed, and
     with a ``model`` whatever that one raises.
     """
-    found = [Stretch(text, source, words=True)] if source else await _stretches(call, text)
+    found = [Stretch(text, source, words=True)] if source else await _stretches(call, text, target)
     chain = _Chain(call, target, model)
     total = sum(len(stretch.text) for stretch in found)
     done = 0
@@ -58,9 +58,9 @@ async def translate_by_chain(
     return chain.made
 
 
-async def _stretches(call: ToolCall, text: str) -> list[Stretch]:
+async def _stretches(call: ToolCall, text: str, target: str) -> list[Stretch]:
     async with call.use(LanguageIdentification) as lease:
-        return await lease.run(lambda engine, _: stretches(text, engine))
+        return await lease.run(lambda engine, _: stretches(text, engine, target))
 
 
 class _Chain:
