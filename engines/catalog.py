@@ -260,8 +260,18 @@ class Catalog:
 
     @classmethod
     def load(cls, *more: Path) -> Catalog:
-        """The built-in catalogs, those of installed packages, then ``more``."""
-        return cls.load_files(*BUILT_IN, *plugin_catalogs(), *more)
+        """The built-in catalogs, those of installed packages, then ``more``. Raises as `load_files` does, and for an entry
+        that works on the files of one that is in none of them.
+        """
+        catalog = cls.load_files(*BUILT_IN, *plugin_catalogs(), *more)
+        known = {entry.id for entry in catalog}
+        for entry in catalog:
+            if lost := sorted(set(entry.weights_of) - known):
+                raise InputError(
+                    f"model {entry.id}: weights_of names {', '.join(lost)}, which no catalog has.",
+                    fix="Correct the entry or remove it.",
+                )
+        return catalog
 
     @classmethod
     def load_files(cls, *paths: Path) -> Catalog:
