@@ -260,8 +260,9 @@ class Catalog:
 
     @classmethod
     def load(cls, *more: Path) -> Catalog:
-        """The built-in catalogs, those of installed packages, then ``more``. Raises as `load_files` does, and for an entry
-        that works on the files of one that is in none of them.
+        """The built-in catalogs, those of installed packages, then ``more``.
+
+        Raises as `load_files` does, and for an entry that works on the files of one that is in none of them.
         """
         catalog = cls.load_files(*BUILT_IN, *plugin_catalogs(), *more)
         known = {entry.id for entry in catalog}
