@@ -27,6 +27,8 @@ from engines.video.pose_features import RATE, BodyPath, body_path, shape_feature
 _SHORTEST: Final = 0.5
 _LONGEST: Final = 20.0
 _LEAST_PRESENT: Final = 0.6
+_LEAST_SHOWN: Final = 0.55
+"""Share of a body's features that an example must show; with fewer, anything would be like it."""
 
 
 class PoseActions:
@@ -74,6 +76,8 @@ class PoseActions:
 
     def describe(self, frames: Iterable[VideoFrame], label: str, *, cancel: CancelToken = NEVER) -> ActionExample:
         """As `ActionRecognition.describe`: the stretch of the clip in which the body can be followed, 0.5-20 s."""
+        import numpy as np
+
         path = self._path(frames, ignore_progress, cancel)
         present = path.present
         if not len(path) or present.mean() < _LEAST_PRESENT:
@@ -83,6 +87,10 @@ class PoseActions:
             )
         inside = present.nonzero()[0]
         features = shape_features(path)[inside[0] : inside[-1] + 1]
+        if (~np.isnan(features)).mean() < _LEAST_SHOWN:  # NaN: not seen
+            raise MediaError(
+                "Too little of the body can be seen in the clip.", fix="Show one person from head to knees."
+            )
         seconds = len(features) / RATE
         if not _SHORTEST <= seconds <= _LONGEST:
             raise InputError(

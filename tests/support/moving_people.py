@@ -6,13 +6,15 @@ then projected as a camera far away would. No picture is drawn: MediaPipe would 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.protocols import Landmark, Pose
+from engines.loading import LoadContext
+from engines.progress import CancelToken
+from engines.protocols import Bodies, Landmark, Pose, VideoFrame
 
 Joints = dict[str, NDArray[np.float64]]
 FPS: Final = 10.0
@@ -231,3 +233,34 @@ OTHERS: Final[dict[str, Callable[[float, float], dict[str, object]]]] = {
     "kicking": kicking,
     "stretching": stretching,
 }
+
+
+FILMED_ENTRY: Final = """
+[[model]]
+id = "filmed"
+title = "A film of a person of sticks"
+capability = "body-tracking"
+engine = "moving_people:FilmedBodies"
+licence = "Apache-2.0"
+default = true
+options = {{ move = "{move}", seed = {seed} }}
+"""
+
+
+class FilmedBodies:
+    """A body tracker that sees ``options.move``, whatever the frames show."""
+
+    capability: ClassVar[str] = "body-tracking"
+
+    def __init__(self, context: LoadContext) -> None:
+        options = context.entry.options
+        self._film = film({**MOVES, **OTHERS}[options["move"]], seconds=20, seed=options["seed"], fps=25)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def track(self, frames: Iterable[VideoFrame], *, cancel: CancelToken, **_: object) -> Iterator[Bodies]:
+        for frame in frames:
+            cancel.check()
+            pose = self._film[min(round(frame.seconds * 25), len(self._film) - 1)][1]
+            yield Bodies(frame.seconds, (pose,) if pose else ())
