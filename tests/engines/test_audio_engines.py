@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.audio import whisper as whisper_engine
 from engines.audio.piper import Piper
 from engines.audio.read import read_audio
 from engines.audio.speakable import pieces, speakable
 from engines.audio.vad import SileroVad
 from engines.audio.whisper import FasterWhisper
-from engines.catalog import Catalog
+from engines.catalog import Catalog, ModelEntry
 from engines.errors import EngineError, InputError, MissingExtraError
 from engines.loading import LoadContext, engine_class
-from engines.progress import Cancelled, CancelToken
-from engines.protocols import Audio, Transcript
+from engines.progress import NEVER, Cancelled, CancelToken
+from engines.protocols import Audio, Segment, Span, Transcript
 
 MEDIA = Path(__file__).parents[1] / "media"
 JFK = "And so my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
@@ -184,6 +185,50 @@ class TestSpeechToText:
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         engine = FasterWhisper(context("whisper-base", weights("whisper-base")))
         assert "modern" in engine.transcribe(read_audio(MEDIA / "LJ001-0002.wav")).text
+        engine.close()
+
+
+class TestLongRecordings:
+    def test_parts_are_cut_where_nobody_speaks_and_hold_all_speech(self) -> None:
+        speech = read_audio(MEDIA / "LJ001-0002.wav").samples
+        piece = np.concatenate([speech, silence(28.0).samples])
+        samples = np.tile(piece, 20)
+        parts = list(whisper_engine._parts(samples, NEVER))
+        assert len(parts) >= 2
+        assert all(part.end - part.start <= 300 for part in parts)
+        assert all(before.end <= after.start for before, after in itertools.pairwise(parts))
+        for number in range(20):
+            middle = (number * len(piece) + len(speech) / 2) / 16_000
+            assert any(part.start < middle < part.end for part in parts)
+
+    def test_a_short_one_is_one_part(self) -> None:
+        assert list(whisper_engine._parts(silence(400.0).samples, NEVER)) == [Span(0.0, 400.0)]
+
+    def test_a_cancel_is_noticed_while_it_looks_for_speech(self) -> None:
+        token = CancelToken()
+        token.set()
+        with pytest.raises(Cancelled):
+            list(whisper_engine._parts(silence(700.0).samples, token))
+
+
+@pytest.mark.models
+class TestWhisperOptions:
+    def test_a_folder_of_the_user_s_own(self, weights: Callable[[str], Path]) -> None:
+        facts = {"id": "mine", "title": "Mine", "capability": "speech-to-text", "licence": "MIT", "device": True}
+        more = {
+            "engine": "engines.audio.whisper:FasterWhisper",
+            "snapshot": {"folder": str(weights("whisper-tiny.en"))},
+        }
+        engine = FasterWhisper(
+            LoadContext(ModelEntry.model_validate(facts | more), weights("whisper-tiny.en"), device="mps")
+        )
+        heard: list[Segment] = []
+        transcript = engine.transcribe(read_audio(MEDIA / "LJ001-0002.wav"), words=True, on_segment=heard.append)
+        assert "modern" in transcript.text
+        assert tuple(heard) == transcript.segments
+        assert "".join(word.text for word in heard[0].words).strip() == heard[0].text
+        with pytest.raises(InputError, match="mine knows English only, so it can't translate"):
+            engine.transcribe(silence(1.0), task="translate")
         engine.close()
 
 

@@ -107,6 +107,19 @@ def test_models_and_tools_are_listed(api: Api) -> None:
     assert "image" in tools["detect_objects"]["parameters"]["properties"]
 
 
+def test_voices_are_listed_whether_or_not_their_models_are_there(api: Api) -> None:
+    voices = {voice["id"]: voice for voice in api.http.get("/api/voices").json()["voices"]}
+    emma = voices["bf_emma"]
+    assert (emma["language"], emma["gender"], emma["accent"], emma["model"]) == (
+        "en",
+        "female",
+        "British",
+        "kokoro-82m",
+    )
+    assert emma["state"] != "ready"
+    assert emma["fix"]
+
+
 def test_models_in_memory_are_listed(api: Api) -> None:
     assert api.http.get("/api/models/loaded").json() == {"models": []}
     api.run_to_end("Hello")
