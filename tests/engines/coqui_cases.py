@@ -111,7 +111,7 @@ class TestVits:
             vits.speak("***")
 
     def test_broken_folders(self, vits_folder: Path, tmp_path: Path) -> None:
-        with pytest.raises(EngineError, match=r"its vits_folder lacks config\.json"):
+        with pytest.raises(EngineError, match=r"its folder lacks config\.json"):
             CoquiVits(context(tmp_path, "vits-fa"))
         shutil.copy(vits_folder / "config.json", tmp_path)
         with pytest.raises(EngineError, match=r"one file of weights \(\.pth\); it holds 0"):
@@ -148,12 +148,11 @@ class TestXtts:
         assert np.abs(made.audio.samples).max() > 0.001
         assert said[0] == "listening to the voice"
         assert len(said) > 2
-        again = xtts.clone(TEXT, reference, language="en", seed=1)
-        assert np.array_equal(made.audio.samples, again.audio.samples)
 
     def test_another_reference_gives_another_voice(self, xtts: Xtts, reference: Audio) -> None:
         other = Audio(read_audio(MEDIA / "jfk.flac").samples[:16_000], 16_000)
-        one, two = (xtts.clone("hello", voice, seed=1).audio.samples for voice in (reference, other))
+        one, same, two = (xtts.clone("hi", voice, seed=1).audio.samples for voice in (reference, reference, other))
+        assert np.array_equal(one, same)
         assert len(one) != len(two) or not np.allclose(one, two)
 
     def test_languages(self, xtts: Xtts, reference: Audio) -> None:
@@ -198,7 +197,7 @@ class TestXtts:
     def test_without_voices_of_its_own(self, xtts_folder: Path, tmp_path: Path) -> None:
         for name in ("config.json", "vocab.json", "model.pth"):
             (tmp_path / name).symlink_to(xtts_folder / name)
-        with pytest.raises(EngineError, match=r"no voices in its xtts_folder.*speakers_xtts\.pth"):
+        with pytest.raises(EngineError, match=r"no voices in its folder.*speakers_xtts\.pth"):
             XttsSpeech(context(tmp_path, "xtts-v2-voices"))
 
     def test_what_is_missing_is_named(self, xtts_folder: Path, tmp_path: Path) -> None:
@@ -222,7 +221,7 @@ class TestOpenVoice:
         monkeypatch.setattr("engines.audio.openvoice._PIECE_SECONDS", 0.9)
         monkeypatch.setattr("engines.audio.openvoice._SEARCH_SECONDS", 0.2)
         cancel = CancelToken()
-        long = Audio(np.tile(reference.samples, 3), reference.rate)
+        long = Audio(np.tile(reference.samples, 2), reference.rate)
         with pytest.raises(Cancelled):
             openvoice.convert(long, reference, on_progress=lambda *_: cancel.set(), cancel=cancel)
 

@@ -22,6 +22,7 @@ ASIDE = Path(sys.prefix) / "aside" / "coqui"
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(1800)  # two dozen tests in one
 @pytest.mark.skipif(find_spec("TTS") is None, reason="the extra `coqui` is not installed")
 def test_the_library_end_to_end() -> None:
     if find_spec("torchaudio") is None and not (ASIDE / "torchaudio").is_dir():
@@ -38,6 +39,7 @@ def test_the_library_end_to_end() -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+@pytest.mark.skipif(find_spec("TTS") is None, reason="the extra `coqui` is not installed")
 @pytest.mark.skipif(find_spec("torchaudio") is not None, reason="torchaudio is installed")
 @pytest.mark.parametrize("model", ["xtts-v2", "xtts-v2-voices", "openvoice-v2", "vits-fa"])
 def test_without_torchaudio_the_message_says_what_to_install(model: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import pytest
 from echo_voice import add_echo_voices
+from elevenlabs_stand_in import KEY, stand_in
 from homes import MEDIA
 from scripted_chat import write_script
 
@@ -56,6 +58,10 @@ async def run(app: App, tool: str, heard: list[EventBody] | None = None, **args:
 async def file_info(app: App, artifact: str) -> dict[str, str]:
     with av.open(io.BytesIO((await app.artifacts.path(artifact)).read_bytes())) as file:
         return dict(file.metadata)
+
+
+def files_with(folder: Path, what: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and what in path.read_bytes()]
 
 
 def log_of(app: App) -> list[dict[str, Any]]:
@@ -164,6 +170,53 @@ class TestCloning:
         assert "not a clone" in result.summary()
         assert result.similarity is not None
         assert (await file_info(app, result.audio))["comment"] == "synthetic speech by closest-voice"
+
+
+class TestElevenLabs:
+    """Over a stand-in on this machine that speaks the service's API."""
+
+    ENTRY = """
+[[model]]
+id = "elevenlabs-here"
+title = "ElevenLabs"
+capability = "voice-cloning"
+engine = "engines.audio.elevenlabs:ElevenLabsCloning"
+licence = "proprietary service"
+extra = "elevenlabs"
+setting = "elevenlabs_key"
+remote = true
+options = {{ base_url = "{url}" }}
+"""
+
+    async def test_the_key_goes_nowhere_but_to_the_service(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pytest.importorskip("elevenlabs", reason="the extra `elevenlabs` is not installed")
+        caplog.set_level(logging.DEBUG)
+        monkeypatch.setenv("SENSORIUM_HOME", str(tmp_path))
+        monkeypatch.setenv("SENSORIUM_ELEVENLABS_KEY", KEY)
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        heard: list[EventBody] = []
+        with stand_in() as service:
+            write_script(tmp_path, [])
+            catalog = tmp_path / "catalog.toml"
+            catalog.write_text(catalog.read_text("utf-8") + self.ENTRY.format(url=service.url), "utf-8")
+            async with open_app(load_settings()) as app:
+                jfk = await given(app, MEDIA / "jfk.flac")
+                args: dict[str, Any] = {"text": "Good morning.", "reference": jfk, "consent": True}
+                outcome = await run(app, "clone_voice", heard, model="elevenlabs-here", **args)
+                service.failures["speak"] = (401, {"status": "invalid_api_key", "message": f"What is {KEY}?"})
+                with pytest.raises(MissingSettingError) as refused:
+                    await run(app, "clone_voice", heard, model="elevenlabs-here", **args)
+                lineage = await app.artifacts.lineage(outcome.artifacts[0].id)
+            assert service.names() == ["add", "speak", "delete", "add", "speak", "delete"]
+            assert not service.cloned
+        told = [body.model_dump_json() for body in heard] + [receipt.model_dump_json() for receipt in outcome.receipts]
+        said = " ".join([*told, lineage.model_dump_json(), str(refused.value), caplog.text])
+        assert "elevenlabs-here" in said
+        assert KEY not in said
+        assert not files_with(tmp_path, KEY.encode())
 
 
 class TestConverting:
