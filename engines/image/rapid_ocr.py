@@ -40,6 +40,7 @@ _MOST_ENLARGED: Final = 1.5
 _UPSIDE_DOWN: Final = 0.9
 """How sure the library's classifier must be."""
 _BATCH: Final = 12
+_READING_HEIGHT: Final = 48
 _SIDEWAYS: Final = 1.5
 """A crop this much higher than it is wide is turned by the library before it is read."""
 
@@ -145,7 +146,7 @@ class RapidOcr:
             cancel.check()
             on_progress(start / len(tries), f"reading line {start + 1} of {len(tries)}")
             batch = tries[start : start + _BATCH]
-            crops = [pieces[i].crop[::-1, ::-1] if flip else pieces[i].crop for i, flip in batch]
+            crops = [_for_reading(pieces[i].crop[::-1, ::-1] if flip else pieces[i].crop) for i, flip in batch]
             for (i, flip), (text, score, *_) in zip(batch, self._library.text_rec(crops)[0], strict=True):
                 if text.strip() and (i not in best or score > best[i][1]):
                     best[i] = (text.strip(), float(score), flip)
@@ -154,6 +155,18 @@ class RapidOcr:
         return [
             (text, score, _as_read(pieces[i], flipped=flipped)) for i, (text, score, flipped) in sorted(best.items())
         ]
+
+
+def _for_reading(crop: Pixels) -> Pixels:
+    """At the height at which the network reads, smoothly scaled. The library's own way loses spaces: on drawn pages of
+    16 and 24 px, two words of three were run together.
+    """
+    import numpy as np
+    from PIL import Image as Pictures
+
+    height, width = crop.shape[:2]
+    size = (max(1, round(width * _READING_HEIGHT / height)), _READING_HEIGHT)
+    return np.asarray(Pictures.fromarray(np.ascontiguousarray(crop)).resize(size, Pictures.Resampling.BICUBIC))
 
 
 def _page(read: Sequence[tuple[str, float, Corners]]) -> PageText:
