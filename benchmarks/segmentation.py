@@ -172,7 +172,7 @@ def _deepest(truth: NDArray[np.bool_]) -> Point:
 
 
 #: Drawn by hand over the photos of `tests/media`, in px, right to about 3 px: file -> corners x,y of the outline,
-#: pixels that may be counted in or out (the helmet in her arm; the blurred chest), the detector's label, a place to click.
+#: pixels that may be counted in or out (the helmet in her arm, the blurred chest), the label, a place to click.
 _OUTLINES: dict[str, tuple[str, str, str, Point]] = {
     "astronaut.jpg": (
         (
