@@ -54,12 +54,12 @@ def main() -> None:
     scenes = tomllib.loads(SCENES.read_text("utf-8"))["scene"]
     for number, scene in enumerate(scenes):
         wall, cpu = time.perf_counter(), time.process_time()
-        read = kept.get(scene["prompt"]) or read_scene(parts["chat"], scene["prompt"])
-        kept[scene["prompt"]] = read
+        read, english = kept.get(scene["prompt"]) or engine.read(scene["prompt"])
+        kept[scene["prompt"]] = read, english
         cost["reading, wall s"] += time.perf_counter() - wall
         cost["reading, CPU-s"] += time.process_time() - cpu
         cpu = time.process_time()
-        made = engine.compose(read, scene["prompt"], seed=number)
+        made = engine.compose(read, english, seed=number)
         image = rasterise(made.svg, 1024, 768)
         cost["drawing, CPU-s"] += time.process_time() - cpu
         if given.pictures:
@@ -67,7 +67,9 @@ def main() -> None:
         wrong = judge.wrong(scene, made)
         print(f"{number:2} {scene['prompt']}{': ' + '; '.join(wrong) if wrong else ''}", flush=True)
     if given.scenes:
-        given.scenes.write_text(json.dumps({prompt: read.model_dump() for prompt, read in kept.items()}), "utf-8")
+        given.scenes.write_text(
+            json.dumps({prompt: (read.model_dump(), said) for prompt, (read, said) in kept.items()}), "utf-8"
+        )
     for what, count in judge.asked.items():
         print(f"{what}: {judge.right[what]} of {count} ({judge.right[what] / count:.0%})")
     for what, total in cost.items():
@@ -79,10 +81,11 @@ def _load(store: WeightStore, model: str) -> Any:
     return engine_class(entry)(LoadContext(entry, store.require(entry)))  # type: ignore[call-arg] # as the controller does
 
 
-def _kept(path: Path | None) -> dict[str, Scene]:
+def _kept(path: Path | None) -> dict[str, tuple[Scene, str]]:
     if path is None or not path.exists():
         return {}
-    return {prompt: Scene.model_validate(read) for prompt, read in json.loads(path.read_text("utf-8")).items()}
+    read = json.loads(path.read_text("utf-8"))
+    return {prompt: (Scene.model_validate(scene), said) for prompt, (scene, said) in read.items()}
 
 
 class _Judge:

@@ -95,6 +95,24 @@ def read_scene(chat: Chat, prompt: str, *, cancel: CancelToken = NEVER) -> Scene
         ) from error
 
 
+def to_english(chat: Chat, prompt: str, *, cancel: CancelToken = NEVER) -> str:
+    """``prompt`` in English, by the chat model: small ones translate, or read a scene, but not both at once."""
+    asked = " ".join(prompt.split())[:MAX_CHARS]
+    if not any(char.isalpha() for char in asked):
+        return asked
+    turns = [ChatTurn("system", (PROMPTS / "scene_english.md").read_text("utf-8").strip())]
+    for example in tomllib.loads((PROMPTS / "scene.toml").read_text("utf-8"))["translation"]:
+        turns += [ChatTurn("user", example["prompt"]), ChatTurn("assistant", example["english"])]
+    request = ChatRequest(
+        messages=[*turns, ChatTurn("user", asked)],
+        max_tokens=4 * chat.count_tokens(asked) + 40,
+        stop=["\n"],
+        lane="scene",
+        shared=len(turns),
+    )
+    return chat.complete(request, cancel=cancel).text.strip() or asked
+
+
 @cache
 def scene_schema() -> Mapping[str, Any]:
     """The schema that decoding is held to. What is optional is left out when the description does not say it."""

@@ -96,6 +96,8 @@ class Block:
     root: Rect
     items: list[Placed] = field(default_factory=list)
     flies: bool = False
+    squeeze: float = 1.0
+    """How much smaller things are that stand on it, so that all have room."""
 
     @property
     def all(self) -> Rect:
@@ -156,6 +158,9 @@ class Builder:
         children = [at for at, other in enumerate(self.things) if other.of == index]
         order = ["on", "inside", "behind", "in front of", "under", "left of", "right of", "next to", "around", "above"]
         children.sort(key=lambda at: order.index(self.things[at].where or "next to"))
+        blocks = {at: self.block(at) for at in children}
+        on = sum(blocks[at].root.width + 0.05 for at in children if self.things[at].where == "on")
+        whole.squeeze = min(1.0, max(0.3, 0.97 * whole.root.width / on)) if on else 1.0
         for at in children:
             child = self.things[at]
             where: str = child.where or "next to"
@@ -165,10 +170,11 @@ class Builder:
             if where in ("on", "above") and thing.count == child.count > 1 and not _has_children(self.things, at):
                 whole = self._each(whole, index, at)
                 continue
-            part = self.block(at)
+            part = blocks[at]
             if where == "next to":
                 where = self._free_side(whole)
-            whole.items += self._rules[where](whole, part, thing).items
+            made = self._rules[where](whole, part, thing)  # may move what is there already
+            whole.items += made.items
         whole.flies = self._is_up(thing)
         return whole
 
@@ -206,17 +212,16 @@ class Builder:
 
     def _on(self, whole: Block, part: Block, anchor: Thing) -> Block:
         """On its surface, in front of it; never wider than it is, within reason."""
-        scale = min(1.0, max(0.45, 0.92 * whole.root.width / part.root.width))
+        scale = min(1.0, whole.squeeze, max(0.45, 0.92 * whole.root.width / part.root.width))
         line = whole.root.top + anchor.surface * whole.root.height
         others = [item.rect for item in whole.items if item.depth >= 0.5 and item.rect.bottom <= line + 0.1]
         x = whole.root.middle - part.root.middle * scale
         if others:  # beside what is on it already
-            x = Rect.around(others).right + 0.04 - part.root.left * scale
-            excess = max(0.0, x + part.root.right * scale - whole.root.right)
-            for at, item in enumerate(whole.items):
-                if item.rect in others:
-                    whole.items[at] = item.moved(-excess / 2 - 0.02, 0)
-            x -= excess / 2
+            strip = Rect.around(others)
+            x = strip.right + 0.04 - part.root.left * scale
+            shift = whole.root.middle - (strip.left + x + part.root.right * scale) / 2
+            whole.items = [item.moved(shift, 0) if item.rect in others else item for item in whole.items]
+            x += shift
         return _lifted(part.moved(x, line - part.root.bottom * scale, scale, 0.5))
 
     def _inside(self, whole: Block, part: Block, _: Thing) -> Block:

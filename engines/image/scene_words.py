@@ -41,8 +41,8 @@ class SceneGrammar:
 
     def correct(self, scene: Scene, prompt: str) -> Scene:
         """The scene without doubles, places among the things, or (in English) what the description does not say."""
-        said = re.findall(r"\w[\w'-]*|[,;.]", prompt.lower().replace(_APOSTROPHE, "'"))
-        english = sum(word in self._data["filler"]["english"] for word in said) >= 2
+        said = self._said_words(prompt)
+        english = self.is_english(prompt)
         things = self._merged([self._bare(thing) for thing in scene.objects])
         without = tuple(self._words.singular(noun) for noun in scene.without)
         if english:
@@ -52,6 +52,13 @@ class SceneGrammar:
         things = self._anchored(things, said if english else None)
         scene = scene.model_copy(update={"objects": tuple(things), "without": without})
         return self._placed(scene, said, english=english)
+
+    def is_english(self, prompt: str) -> bool:
+        """Whether at least two of its words are common English ones."""
+        return sum(word in self._data["filler"]["english"] for word in self._said_words(prompt)) >= 2
+
+    def _said_words(self, prompt: str) -> list[str]:
+        return re.findall(r"\w[\w'-]*|[,;.]", prompt.lower().replace(_APOSTROPHE, "'"))
 
     def setting_of(self, place: str) -> Setting | None:
         """The background that a place is, by its name alone."""
@@ -231,7 +238,7 @@ class SceneGrammar:
                 place = ""
         else:
             named = self.setting_of(place)
-        if self._words.singular(place) in nouns:
+        if self._words.singular(place) in nouns or self._kind("time", place) or self._kind("weather", place):
             place = ""
         update["place"] = place
         update["setting"] = named or (scene.setting if place else "plain")

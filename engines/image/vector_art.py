@@ -80,7 +80,7 @@ class ArtShelf:
     def __init__(self, embedding: TextEmbedding, cache: Path | None = None) -> None:
         self._embedding = embedding
         self._cache = cache
-        self._art = {art.name: art for art in (*_packed(), *_own())}
+        self._art = {art.name: art for art in (*packed_art(), *_own())}
         self.words = SceneWords.read()
 
     @property
@@ -237,7 +237,8 @@ class SceneWords:
 _ARTICLES: Final = {"a", "an", "the", "some", "many", "two", "three", "four", "five", "six", "seven", "eight", "of"}
 
 
-def _packed() -> list[Art]:
+def packed_art() -> list[Art]:
+    """All of the Fluent art."""
     with lzma.open(FLUENT / "art.jsonl.xz", "rt", encoding="utf-8") as lines:
         return [_art(json.loads(line)) for line in lines]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from engines.errors import InputError
-from engines.image.scene import MAX_CHARS, MAX_OBJECTS, Scene, SceneObject, Setting, read_scene
+from engines.image.scene import MAX_CHARS, MAX_OBJECTS, Scene, SceneObject, Setting, read_scene, to_english
 from engines.image.scene_backdrops import draw_backdrop
 from engines.image.scene_blocks import Placed, Thing
 from engines.image.scene_layout import lay_out
@@ -81,9 +81,9 @@ class VectorScene:
         """
         wide, high = self._size(width, height)
         on_progress(0.05, "reading the description")
-        scene = read_scene(self._chat, prompt, cancel=cancel)
+        scene, english = self.read(prompt, cancel=cancel)
         on_progress(0.8, "finding the pictures")
-        made = self.compose(scene, prompt, negative=negative, width=wide, height=high, seed=seed, cancel=cancel)
+        made = self.compose(scene, english, negative=negative, width=wide, height=high, seed=seed, cancel=cancel)
         cancel.check()
         on_progress(0.9, "drawing")
         image = rasterise(made.svg, wide, high)
@@ -93,8 +93,23 @@ class VectorScene:
             kind="vector-scene",
             svg=made.svg,
             unmatched=made.unmatched,
-            note=" ".join((KIND, *made.notes)),
+            note=" ".join((KIND, *self._cut_or_translated(prompt, english), *made.notes)),
         )
+
+    def read(self, prompt: str, *, cancel: CancelToken = NEVER) -> tuple[Scene, str]:
+        """What the chat model takes the description for, and the description in English. Raises as `generate` does."""
+        if not self._grammar.is_english(prompt):
+            english = to_english(self._chat, prompt, cancel=cancel)
+            return read_scene(self._chat, english, cancel=cancel), english
+        return read_scene(self._chat, prompt, cancel=cancel), prompt
+
+    def _cut_or_translated(self, prompt: str, english: str) -> list[str]:
+        notes = []
+        if len(" ".join(prompt.split())) > MAX_CHARS:
+            notes.append(f"Only the first {MAX_CHARS} characters of the description were read.")
+        if english != prompt and " ".join(english.lower().split()) != " ".join(prompt.lower().split()):
+            notes.append(f"It was read as: {english[:200]}.")
+        return notes
 
     def compose(
         self,
@@ -109,8 +124,6 @@ class VectorScene:
     ) -> Composition:
         """The scene, corrected by the prompt's own words, with a picture for each thing, laid out as SVG."""
         notes: list[str] = []
-        if len(" ".join(prompt.split())) > MAX_CHARS:
-            notes.append(f"Only the first {MAX_CHARS} characters of the description were read.")
         scene = self._grammar.correct(scene, " ".join(prompt.split())[:MAX_CHARS])
         shown, unmatched = self._find(scene, self._unwanted(scene, negative), cancel)
         scene = scene.model_copy(update={"setting": self._setting(scene, shown)})

@@ -187,6 +187,23 @@ class TestReading:
         assert len(chat.asked[0].messages[-1].content) == MAX_CHARS
         assert "first 1500 characters" in made.note
 
+    def test_other_languages_are_put_into_english_first_and_the_note_says_as_what(self) -> None:
+        chat = SceneChat(scene_of({"noun": "duck"}))
+        chat.english = "three yellow ducks on a lake"
+        made = engine_for_chat(chat).generate("drei gelbe Enten auf einem See", seed=1)
+        assert [request.messages[-1].content for request in chat.asked] == [
+            "drei gelbe Enten auf einem See",
+            "three yellow ducks on a lake",
+        ]
+        assert made.svg is not None
+        assert made.svg.count("<use ") == 3
+        assert "read as: three yellow ducks on a lake" in made.note
+
+    def test_english_is_read_at_once(self) -> None:
+        chat = SceneChat(scene_of({"noun": "duck"}))
+        engine_for_chat(chat).generate("three ducks on a lake", seed=1)
+        assert len(chat.asked) == 1
+
     def test_an_answer_that_is_no_scene(self) -> None:
         class Broken(SceneChat):
             def complete(self, request: Any, **options: Any) -> Any:
@@ -259,6 +276,9 @@ class TestGrammar:
         (guitar,) = self.correct(shelf, "a purple guitar in a room", *guitars).objects
         assert (guitar.count, guitar.colour) == (1, "purple")
 
+    def test_the_hour_is_no_place_to_be_missed(self, shelf: ArtShelf) -> None:
+        assert self.correct(shelf, "a tree at night", {"noun": "tree"}, place="night", setting="forest").place == ""
+
     def test_the_hour_and_the_weather_are_no_things(self, shelf: ArtShelf) -> None:
         scene = self.correct(
             shelf, "a ship in the rain at sunset", {"noun": "ship"}, {"noun": "sunset"}, {"noun": "rain"}
@@ -312,6 +332,16 @@ class TestLayout:
         assert elephant.bottom == pytest.approx(table.top + 0.06 * table.height, abs=1)
         assert elephant.width <= table.width
         assert [item.thing for item in placed] == [1, 0], "it is painted in front"
+
+    def test_several_things_share_a_surface(self) -> None:
+        on = [thing(name, 2, where="on", of=0) for name in ("banana", "lemon", "pineapple")]
+        placed = laid(thing("table"), *on)
+        table = rect_of(placed, 0)
+        for index in (1, 2, 3):
+            fruit = rect_of(placed, index)
+            assert table.left - 0.1 * table.width < fruit.left < fruit.right < table.right + 0.1 * table.width
+            assert fruit.bottom < table.centre
+        assert rect_of(placed, 1).right <= rect_of(placed, 2).left + 1
 
     def test_under_a_tree_is_on_the_ground_before_it(self) -> None:
         placed = laid(thing("automobile", where="under", of=1), thing("deciduous-tree"))

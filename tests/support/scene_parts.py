@@ -49,6 +49,8 @@ class SceneChat:
         else:
             self.scene = dict(context)
         self.asked: list[ChatRequest] = []
+        self.english = ""
+        """Its translation of every description; empty: as it is."""
 
     def close(self) -> None:
         """Nothing to free."""
@@ -61,7 +63,8 @@ class SceneChat:
     ) -> ChatReply:
         cancel.check()
         self.asked.append(request)
-        assert request.json_schema is not None
+        if request.json_schema is None:  # it is asked for the description in English
+            return ChatReply(self.english or request.messages[-1].content, "stop", 1, 1)
         jsonschema.validate(self.scene, request.json_schema)
         return ChatReply(json.dumps(self.scene), "stop", 1, 1)
 
