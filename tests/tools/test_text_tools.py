@@ -264,6 +264,14 @@ class TestTexts:
             done = await b.run("translate", text="Pain", target_language="en", source_language="French")
         assert (done.text, done.source_language) == ("<translate-embedded fr-en: Pain>", "fr")
 
+    async def test_a_word_or_two_in_who_knows_what_language_is_translated_all_the_same(
+        self, bench: Callable[..., Any]
+    ) -> None:
+        async with bench(scribe("picky", languages=["ar"], options={"knows": ["en-ar", "sv-ar", "da-ar"]})) as b:
+            assert (await b.run("translate", text="hola", target_language="es")).by == ("translate-embedded",)
+            guessed = await b.run("translate", text="hola", target_language="ar")
+        assert guessed.by == ("picky",), "it wants a source language, and is given the likeliest"
+
     async def test_progress_covers_the_whole_text(self, bench: Callable[..., Any]) -> None:
         async with bench() as b:
             await b.run("translate", text=f"{ENGLISH} {GERMAN}", target_language="es")
@@ -303,7 +311,8 @@ class TestStretches:
 
     def test_joined_they_are_the_text(self) -> None:
         code = "```\nen = code_that_is_long_enough()\n```"
-        text = f"en, a sentence of some length. es, another that is longer yet. \n{code}\n\n42\nen, and the last sentence of them."
+        last = "en, and the last sentence of them."
+        text = f"en, a sentence of some length. es, another that is longer yet. \n{code}\n\n42\n{last}"
         found = stretches(text, self.Sure())
         assert "".join(stretch.text for stretch in found) == text
         assert [stretch.language for stretch in found] == ["en", "es", "en"]

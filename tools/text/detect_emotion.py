@@ -112,7 +112,7 @@ async def _in_voice(call: ToolCall, audio: str, model: str | None) -> EmotionFou
             )
     except UnavailableError as error:
         hint = "Or transcribe the recording, and judge the emotion of its words."
-        raise type(error)(error.message, fix=f"{error.fix} {hint}".strip()) from error
+        raise type(error)(error.message, fix=f"{error.fix.rstrip('.')}. {hint}") from error
     return _result(found, heard_in="voice")
 
 

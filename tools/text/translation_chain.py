@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from engines.catalog import ModelEntry
-from engines.errors import EngineError, UnavailableError
+from engines.errors import EngineError, InputError, UnavailableError
 from engines.progress import OnProgress
 from engines.protocols import LanguageIdentification, Translation
 from engines.readiness import Shelf
@@ -63,6 +63,15 @@ async def _stretches(call: ToolCall, text: str, target: str) -> list[Stretch]:
         return await lease.run(lambda engine, _: stretches(text, engine, target))
 
 
+async def _guess(call: ToolCall, text: str) -> str | None:
+    """The likeliest language, however unlikely; None: there are no words."""
+    async with call.use(LanguageIdentification) as lease:
+        try:
+            return await lease.run(lambda engine, _: engine.identify(text).code)
+        except InputError:
+            return None
+
+
 class _Chain:
     """The models for one text. One that has failed is not tried again."""
 
@@ -76,9 +85,19 @@ class _Chain:
     async def translate(self, stretch: Stretch, on_progress: OnProgress) -> str:
         if self._only:
             return await self._by(self._only, stretch, on_progress, must=True) or ""
-        failed = {skipped.model for skipped in self.made.skipped}
+        done = await self._by_the_first(stretch, on_progress)
+        if done is None and stretch.language is None:  # some want a source language: the likeliest, however unsure
+            stretch = Stretch(stretch.text, await _guess(self._call, stretch.text), stretch.words)
+            done = await self._by_the_first(stretch, on_progress)
+        if done is None:
+            raise self._nothing(stretch.language)
+        return done
+
+    async def _by_the_first(self, stretch: Stretch, on_progress: OnProgress) -> str | None:
+        """None: no model that is ready offers the pair, or all that do have failed."""
         for entry in self._shelf.ready(Translation.capability):
-            if entry.id in failed or not may_translate(entry, stretch.language, self._target):
+            failed = any(skipped.model == entry.id for skipped in self.made.skipped)
+            if failed or not may_translate(entry, stretch.language, self._target):
                 continue
             try:
                 done = await self._by(entry, stretch, on_progress, must=False)
@@ -87,7 +106,7 @@ class _Chain:
                 continue
             if done is not None:
                 return done
-        raise self._nothing(stretch.language)
+        return None
 
     async def _by(self, entry: ModelEntry, stretch: Stretch, on_progress: OnProgress, *, must: bool) -> str | None:
         """None: the model doesn't offer the pair (unless it ``must`` say so itself)."""
