@@ -6,7 +6,7 @@
 
 Text: character and word error rate (jiwer) of pages drawn in several fonts, sizes and turns. Detection: precision,
 recall and F1 at an overlap of one half (greedy matching, best score first, as in PASCAL VOC), and average precision
-over all points; the folder holds pictures, and for each a `.json` beside it: [{"label", "left", "top", "right", "bottom"}].
+over all points; the folder holds pictures, and beside each a `.json`: [{"label", "left", "top", "right", "bottom"}].
 Classification: top-1 and top-5 accuracy; the folder holds a folder of pictures for each class, named as the class is.
 CPU-seconds are of all threads together. Needs the extra evals.
 """
