@@ -6,7 +6,6 @@ near enough to any example is left unknown.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -29,11 +28,8 @@ _HOP: Final = 2
 _BAND: Final = 6
 """How many frames the warped times may part: a movement is not its own opposite done slowly."""
 
-NEAR: Final = 0.05
+NEAR: Final = 0.042
 """Mean distance below which a stretch counts as the example's action, measured with `benchmarks/actions.py`."""
-
-_LOOSER: Final = 1.4
-"""Where examples of one action differ more than `NEAR`, strangers may by this much more than they do."""
 
 _LEAST_PRESENT: Final = 0.8
 
@@ -47,14 +43,13 @@ def spans_by_examples(
     if not len(path) or not examples:
         return ()
     shapes = shape_features(path)
-    reach = _reach(examples)
     labels = sorted({example.label for example in examples})
     scores = np.zeros((len(labels), len(path)))
     for example in examples:
         cancel.check()
         row = labels.index(example.label)
         for begin, end, distance in _compared(shapes, path.present, example):
-            score = 1 - distance / reach[example.label]
+            score = 1 - distance / NEAR
             if score > 0:
                 scores[row, begin:end] = np.maximum(scores[row, begin:end], score)
     best = scores.argmax(axis=0)
@@ -115,24 +110,6 @@ def _compared(
         near = np.minimum(distances(stretches, wanted), distances(stretches, mirrored(wanted)))
         compared += [(begin, begin + length, float(distance)) for begin, distance in zip(begins, near, strict=True)]
     return compared
-
-
-def _reach(examples: Sequence[ActionExample]) -> dict[str, float]:
-    """How far from an example of each label counts: farther where its examples differ among themselves."""
-    import numpy as np
-
-    by_label: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
-    for example in examples:
-        by_label[example.label].append(_resized(example.features))
-    reach = {}
-    for label, shown in by_label.items():
-        nearest = [
-            min(float(distances(np.stack([other, mirrored(other)]), one).min()) for other in shown if other is not one)
-            for one in shown
-            if len(shown) > 1
-        ]
-        reach[label] = min(1.5 * NEAR, max([NEAR, *(_LOOSER * distance for distance in nearest)]))
-    return reach
 
 
 def _resized(features: NDArray[np.float32]) -> NDArray[np.float32]:
