@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -61,6 +62,7 @@ class TextClassifier:
         self._several = config.problem_type == "multi_label_classification"
         self._device = context.device
         self._longest = min(PART_TOKENS, self._model_tokens())
+        self._one_at_a_time = threading.Lock()  # padding is set in the tokenizer itself, which other threads share
         self._batched: MicroBatcher[str, list[float]] = MicroBatcher(self._classify)
 
     def probabilities(self, text: str, cancel: CancelToken) -> list[tuple[list[float], int]]:
@@ -82,14 +84,18 @@ class TextClassifier:
         return max(8, min(positions, int(self._tokenizer.model_max_length)) - 4)
 
     def _fits(self, part: str) -> bool:
-        return len(part) <= self._longest or len(self._tokenizer(part)["input_ids"]) <= self._longest
+        if len(part) <= self._longest:
+            return True
+        with self._one_at_a_time:
+            return len(self._tokenizer(part)["input_ids"]) <= self._longest
 
     def _classify(self, texts: list[str]) -> list[list[float]]:
         import torch
 
-        encoded = self._tokenizer(
-            texts, return_tensors="pt", padding=True, truncation=True, max_length=self._longest + 2
-        ).to(self._device)
+        with self._one_at_a_time:
+            encoded = self._tokenizer(
+                texts, return_tensors="pt", padding=True, truncation=True, max_length=self._longest + 2
+            ).to(self._device)
         with torch.inference_mode():
             logits = self._model(**encoded).logits.float()
         found: list[list[float]] = (logits.sigmoid() if self._several else logits.softmax(-1)).tolist()
