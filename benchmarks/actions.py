@@ -77,7 +77,8 @@ def print_rules() -> None:
             right[move] += totals[move] > 250 if move in SHORT else longest == wanted
             for label in set(totals) & SHORT - {move}:
                 false[move, label] += 1
-        print(f"rules  {move:18} {right[move]}/{FILMS}", {label: n for (of, label), n in false.items() if of == move})
+        others = {label: count for (of, label), count in false.items() if of == move}
+        print(f"rules  {move:18} {right[move]}/{FILMS}", others)
     known = sum(right[move] for move in MOVES)
     print(
         f"rules  known movements {known / FILMS / len(MOVES):.1%}; gestures and falls seen wrongly {sum(false.values())}"
