@@ -247,57 +247,6 @@ CHAT_TEMPLATE = (
 )
 
 
-def qwen2_5_vl(folder: Path) -> Path:
-    """Its processor needs torchvision (for videos)."""
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        Qwen2TokenizerFast,
-        Qwen2VLVideoProcessor,
-    )
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-    _seed()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
-    specials += ["<|image_pad|>", "<|video_pad|>"]
-    tokenizer = Qwen2TokenizerFast(tokenizer_object=_byte_level(specials), eos_token="<|im_end|>")
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in specials}
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]},
-            "eos_token_id": ids["<|im_end|>"],
-            "bos_token_id": ids["<|endoftext|>"],
-            "pad_token_id": ids["<|endoftext|>"],
-        },
-        vision_config={
-            "depth": 1,
-            "hidden_size": 32,
-            "intermediate_size": 32,
-            "num_heads": 2,
-            "out_hidden_size": 32,
-            "fullatt_block_indexes": [0],
-        },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-    )
-    processor = Qwen2_5_VLProcessor(
-        Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=112 * 112),
-        tokenizer,
-        Qwen2VLVideoProcessor(),
-        chat_template=CHAT_TEMPLATE.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
-    )
-    return _save(folder, Qwen2_5_VLForConditionalGeneration(config), processor)
-
-
 def llava(folder: Path) -> Path:
     """A chat model that sees and whose processor needs no torchvision."""
     from transformers import (
