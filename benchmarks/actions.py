@@ -80,9 +80,8 @@ def print_rules() -> None:
         others = {label: count for (of, label), count in false.items() if of == move}
         print(f"rules  {move:18} {right[move]}/{FILMS}", others)
     known = sum(right[move] for move in MOVES)
-    print(
-        f"rules  known movements {known / FILMS / len(MOVES):.1%}; gestures and falls seen wrongly {sum(false.values())}"
-    )
+    share = known / FILMS / len(MOVES)
+    print(f"rules  known movements {share:.1%}; gestures and falls seen wrongly {sum(false.values())}")
 
 
 def print_examples(shots: int) -> None:
