@@ -540,18 +540,19 @@ class TestPicture:
             engine_for(scene_of({"noun": "cat"})).generate("a cat", seed=1, cancel=cancel)
 
 
+@pytest.fixture(scope="module")
+def engine(weights: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> VectorScene:
+    parts = {}
+    for capability, model in (("chat", "qwen2.5-coder-1.5b"), ("text-embedding", "minilm-l6-v2")):
+        folder = weights(model)
+        entry = Catalog.load().get(model)
+        parts[capability] = engine_class(entry)(LoadContext(entry, folder))  # type: ignore[call-arg] # as the controller does
+    cache = tmp_path_factory.mktemp("scenes")
+    return VectorScene(LoadContext(Catalog.load().get("vector-scene"), Path(), parts=parts, cache=cache))
+
+
 @pytest.mark.models
 class TestWithTheRealModels:
-    @pytest.fixture(scope="class")
-    def engine(self, weights: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> VectorScene:
-        parts = {}
-        for capability, model in (("chat", "qwen2.5-coder-1.5b"), ("text-embedding", "minilm-l6-v2")):
-            folder = weights(model)
-            entry = Catalog.load().get(model)
-            parts[capability] = engine_class(entry)(LoadContext(entry, folder))  # type: ignore[call-arg] # as the controller does
-        cache = tmp_path_factory.mktemp("scenes")
-        return VectorScene(LoadContext(Catalog.load().get("vector-scene"), Path(), parts=parts, cache=cache))
-
     def test_three_red_balloons_over_a_house(self, engine: VectorScene) -> None:
         made = engine.generate("draw three red balloons over a house", seed=1)
         scene = read_scene(engine._chat, "draw three red balloons over a house")
