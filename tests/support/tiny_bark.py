@@ -39,9 +39,7 @@ def tiny_bark(folder: Path, presets: tuple[str, ...] = ()) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config = BarkConfig(
         semantic_config=BarkSemanticConfig(input_vocab_size=10_600, output_vocab_size=10_048, **_SIZES).to_dict(),
-        coarse_acoustics_config=BarkCoarseConfig(
-            input_vocab_size=12_096, output_vocab_size=12_096, **_SIZES
-        ).to_dict(),
+        coarse_acoustics_config=BarkCoarseConfig(input_vocab_size=12_096, output_vocab_size=12_096, **_SIZES).to_dict(),
         fine_acoustics_config=BarkFineConfig(
             input_vocab_size=1_056, output_vocab_size=1_056, n_codes_total=8, n_codes_given=1, **_SIZES
         ).to_dict(),
