@@ -55,7 +55,7 @@ async def detect_objects(
     threshold: Annotated[float, Field(ge=0.05, le=0.95, description="lowest score that counts, 0..1")] = 0.4,
     model: ModelId = None,
 ) -> ObjectsFound:
-    """Find, locate and count people, animals and things in a picture."""
+    """Find, box and count people, animals and things in a picture."""
     picture = await call.image(image)
     targets = tuple(dict.fromkeys(name.strip() for name in (target or "").split(",") if name.strip()))
     boxes = await _find(call, picture, targets, threshold, model)

@@ -71,7 +71,7 @@ async def recognize_action(
     ] = None,
     model: ModelId = None,
 ) -> ActionsRecognized:
-    """Tell what a person does in a video, and when.
+    """Tell what a person is doing in a video or clip, and when.
 
     Actions that the user has shown by examples (`enrol_action`) are looked for too.
     """

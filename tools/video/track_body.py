@@ -137,7 +137,7 @@ async def track_body(
     people: Annotated[int, Field(ge=1, le=8, description="how many people to follow at most")] = 4,
     fps: Annotated[float, Field(ge=0.2, le=30, description="frames a second of a video that are looked at")] = 8.0,
 ) -> BodiesTracked:
-    """Find body pose, face or hand landmarks in a picture or video."""
+    """Mark the joints of bodies, the landmarks of faces or hands in a picture or video."""
     parts: tuple[BodyPart, ...] = _ALL if part == "all" else (part,)
     several = people if "pose" in parts else 1
     with tempfile.TemporaryDirectory() as name:
