@@ -103,7 +103,11 @@ class Planner:
         tool = decision.get("tool")
         if tool == ANSWER or tool not in self._tools:
             return None
-        args = {name: value for name, value in decision.items() if name != "tool" and value is not None}
+        args = {
+            name: value
+            for name, value in decision.items()
+            if name != "tool" and value is not None and self._is_asked_for(self._tools[tool], name, value, request)
+        }
         args = self._grounded(self._tools[tool], args, request, steps, notes)
         texts = candidates("text", request.offers, steps, self._tools)
         kinds = self._tools[tool].media_parameters
@@ -114,6 +118,11 @@ class Planner:
             notes.append(f"A second call of {tool} with the same arguments was left out.")
             return None
         return PlannedStep(id=step_id, tool=tool, args=args)
+
+    @staticmethod
+    def _is_asked_for(spec: ToolSpec, name: str, value: object, request: Request) -> bool:
+        words = request.message.lower()
+        return not spec.must_be_named(name) or name.rstrip("s").lower() in words or str(value).lower() in words
 
     def _grounded(
         self,

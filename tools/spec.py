@@ -83,6 +83,11 @@ class ToolSpec:
         marks = self.parameters.model_fields[parameter].metadata
         return parameter in self.required or any(isinstance(item, OneOf | Planned) for item in marks)
 
+    def must_be_named(self, parameter: str) -> bool:
+        """Whether a planner may set the option only when the request names it or its value."""
+        marks = self.parameters.model_fields[parameter].metadata
+        return any(isinstance(item, Planned) and item.named for item in marks)
+
     def validate(self, args: Mapping[str, Any]) -> BaseModel:
         """Raises InputError that names the argument that does not fit."""
         try:

@@ -38,6 +38,9 @@ class Planned:
     small models guess them otherwise.
     """
 
+    named: bool = False
+    """Only when the request names the option or its value: small models set it unasked, and it costs something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:

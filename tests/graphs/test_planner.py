@@ -149,3 +149,12 @@ async def test_an_answer_that_is_no_plan_is_refused() -> None:
     model = Decider(responses=["I think you should use a tool"], asked=[], schemas=[])
     with pytest.raises(PlanError, match="did not keep to the plan's schema"):
         await planned(model, "Hello")
+
+
+async def test_an_option_that_must_be_named_is_dropped_where_the_request_does_not_name_it() -> None:
+    with_subtitles = TRANSCRIBE | {"subtitles": "srt"}
+    (unasked,) = (await planned(decider(with_subtitles), "Write the memo down", MEMO)).steps
+    assert "subtitles" not in unasked.args
+    for request in ("Write the memo down with subtitles", "I need an SRT of the memo"):
+        (asked,) = (await planned(decider(with_subtitles), request, MEMO)).steps
+        assert asked.args["subtitles"] == "srt"

@@ -63,7 +63,9 @@ async def transcribe_audio(  # noqa: PLR0913, PLR0917 # a tool's options are its
         Literal["transcribe", "translate"], Field(description="translate: write it down in English")
     ] = "transcribe",
     words: Annotated[bool, Field(description="say when each word is spoken")] = False,
-    subtitles: Annotated[SubtitleFormat | None, Planned(), Field(description="also make a subtitle file")] = None,
+    subtitles: Annotated[
+        SubtitleFormat | None, Planned(named=True), Field(description="also make a subtitle file")
+    ] = None,
     prompt: Annotated[str, Field(max_length=500, description="names and terms that are likely to be said")] = "",
     model: ModelId = None,
 ) -> Transcription:
