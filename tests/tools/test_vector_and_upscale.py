@@ -73,12 +73,17 @@ async def test_a_photo_is_enlarged(tmp_path: Path) -> None:
         assert (await app.artifacts.lineage(outcome.artifacts[0].id)).parents == (cat,)
 
 
-async def test_both_ways_to_enlarge_give_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+async def test_both_ways_to_enlarge_give_the_same(tmp_path: Path, mode: str) -> None:
+    picture = Image.radial_gradient("L").resize((30, 30)).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(picture.convert("L"))
     async with open_app() as app:
-        image = await add(app, Image.radial_gradient("L").resize((30, 30)).convert("RGB"), "dot.png", format="PNG")
+        image = await add(app, picture, "dot.png", format="PNG")
         one = await run(app, "upscale_image", image=image, factor=2)
         other = await run(app, "edit_image", image=image, instruction="enlarge", mode="upscale", factor=2)
         assert one.artifacts[0].sha256 == other.artifacts[0].sha256
+        assert Image.open(await app.artifacts.path(other.result.image)).mode == mode
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import asyncio
 import re
 from typing import Annotated, Literal
 
-from PIL.Image import Image
 from pydantic import Field
 
 from engines.catalog import ModelEntry
@@ -15,16 +14,21 @@ from engines.protocols import EditMode, ImageEditing, ImageUpscaling
 from engines.readiness import Shelf
 from tools.call import ToolCall
 from tools.image.generate_image import Guidance, Negative, Seed, Steps, new_seed
-from tools.image.synthetic import enhanced, synthetic
+from tools.image.synthetic import synthetic
+from tools.image.upscale_image import enlarge
 from tools.spec import tool
 from tools.types import Cost, ImageRef, ModelId, Planned, Text, ToolResult
 
 Mode = Literal["instruct", "restyle", "inpaint", "upscale"]
 
-#: How an instruction begins that is about the size of the whole picture and about nothing else.
+_WHOLE = r"(it|this|(the|this|my) (whole |entire )?(picture|image|photo(graph)?|screenshot|scan))"
+
+#: An instruction about the size of the whole picture and about nothing else: not "enlarge her eyes".
 _ABOUT_SIZE = re.compile(
-    r"\W*(please )?(up-?scale|enlarge|super-?resol|(increase|improve|raise|double) (the|its) (resolution|size)"
-    r"|make (it|this|the (picture|image|photo)) (bigger|larger|sharper|high))",
+    rf"\W*(please )?(up-?scale|super-?resol|(increase|improve|raise|double) (the|its) resolution|("
+    rf"enlarge( {_WHOLE})?|(increase|double) (its size|the size of {_WHOLE}|the size)"
+    rf"|make {_WHOLE} (bigger|larger|sharper|high(er)?[ -]res(olution)?)"
+    r")\W*($|(by|to|for|so|please|x|times|twice|two|three|four)\b|\d))",
     re.IGNORECASE,
 )
 
@@ -74,11 +78,11 @@ async def edit_image(  # noqa: PLR0913, PLR0917 # what a user can set
     model: ModelId = None,
 ) -> PictureChanged:
     """Change a given picture: restyle it, alter what it shows, or enlarge it."""
-    picture = await call.image(image)
     shelf = call.workshop.controller.shelf
     way = mode or await _chosen_mode(call, instruction, has_mask=mask is not None, model=model)
     if way == "upscale":
-        return await _upscale(call, picture, instruction, factor, model)
+        return await _upscale(call, image, instruction, factor, model)
+    picture = await call.image(image)
     if way == "inpaint" and mask is None:
         raise InputError(
             "To repaint a part of a picture, a mask has to say which part.",
@@ -156,18 +160,14 @@ def modes_of(entry: ModelEntry) -> tuple[EditMode, ...]:
 
 
 async def _upscale(
-    call: ToolCall, picture: Image, instruction: str, factor: float | None, model: str | None
+    call: ToolCall, image: str, instruction: str, factor: float | None, model: str | None
 ) -> PictureChanged:
-    async with call.use(ImageUpscaling, model) as lease:
-        larger = await lease.run(
-            lambda engine, cancel: engine.upscale(picture, factor=factor, on_progress=call.progress, cancel=cancel)
-        )
-        used = lease.entry.id
+    larger = await enlarge(call, image, factor, model)
     return PictureChanged(
-        image=await call.save_image(larger, "enlarged.png", pnginfo=enhanced(used)),
+        image=larger.image,
         mode="upscale",
         instruction=instruction,
-        model=used,
+        model=larger.model,
         width=larger.width,
         height=larger.height,
     )

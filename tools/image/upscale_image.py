@@ -38,6 +38,11 @@ async def upscale_image(
     model: ModelId = None,
 ) -> PictureEnlarged:
     """Enlarge a picture and sharpen it to a higher resolution."""
+    return await enlarge(call, image, factor, model)
+
+
+async def enlarge(call: ToolCall, image: str, factor: float | None, model: str | None) -> PictureEnlarged:
+    """Enlarge a picture, with its transparency, and keep the result."""
     path, name = await call.path(image), await call.name(image)
     picture = await asyncio.to_thread(read_image, path, limits=call.workshop.limits, name=name, keep_transparency=True)
     async with call.use(ImageUpscaling, model) as lease:
