@@ -24,6 +24,7 @@ from graphs.offers import offers_of_turn, remember, resolve
 from graphs.plan import Offer, Plan, StepResult, references
 from graphs.planner import Request
 from graphs.state import Turn, TurnContext
+from graphs.verbatim import verbatim
 from memory.events import MessageDelta, PlanMade, PlannedStep, ToolFailed
 
 logger = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     usage = dict(state.get("usage", {}))
     if results and all(result["error"] for result in results):
         answer = f"That did not work. {results[0]['error']}"
+    elif answer := verbatim(state["message"], Plan(**state["plan"]), state.get("results", {}), context.tools.get):
+        context.emit(MessageDelta(text=answer))
     else:
         files = [ref for ref in state["attachments"] if ref["kind"] == "text"]
         texts = {ref["name"]: await context.read_text(ref["id"]) for ref in files}

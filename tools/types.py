@@ -84,6 +84,9 @@ class ToolResult(BaseModel):
     shows_text: ClassVar[bool] = False
     """The text is what the user asked for (a transcript, a translation), so clients show it in full."""
 
+    is_the_answer: ClassVar[bool] = False
+    """Where nothing else was asked for, the text is the answer, word for word: small models spoil it in retelling."""
+
     def summary(self) -> str:
         """The result in a sentence or two, for the chat model and for people."""
         raise NotImplementedError  # every result says it in its own words

@@ -23,6 +23,7 @@ class TranslationResult(ToolResult):
     """
 
     shows_text: ClassVar[bool] = True
+    is_the_answer: ClassVar[bool] = True
 
     text: Text
     source_language: str
