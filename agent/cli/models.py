@@ -123,7 +123,7 @@ def _facts(entry: ModelEntry, store: WeightStore, found: Readiness) -> Iterable[
 @_json_option
 def ps(as_json: bool) -> None:
     """Show the models that the running server has loaded."""
-    rows = _ask_server(load_settings(), "/api/models/loaded")
+    rows = _loaded(load_settings())
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -144,19 +144,19 @@ def ps(as_json: bool) -> None:
     _table(("Model", "Capability", "State", "Users", "RAM", "Idle"), cells)
 
 
-def _ask_server(settings: Settings, path: str) -> list[dict[str, Any]]:
+def _loaded(settings: Settings) -> list[dict[str, Any]]:
     base = f"http://{settings.host}:{settings.port}"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(base + path, timeout=_SERVER_SECONDS) as answer:
-            rows = json.load(answer)
-    except (urllib.error.HTTPError, ValueError) as error:
+        with direct.open(f"{base}/api/models/loaded", timeout=_SERVER_SECONDS) as answer:
+            rows = list(json.load(answer)["models"])
+    except (urllib.error.HTTPError, ValueError, TypeError, KeyError) as error:
         raise UnavailableError(
             f"What answers at {base} is not this version's server: {error}.", fix="Restart it: sensorium serve"
         ) from error
     except OSError as error:
         raise UnavailableError(f"No server runs at {base}.", fix="Start one: sensorium serve") from error
-    return list(rows)
+    return rows
 
 
 def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:

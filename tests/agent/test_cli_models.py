@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from live_server import serving
 
 from agent.cli.models import models
 
@@ -168,13 +169,23 @@ def server_that_answers(body: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def test_ps_shows_what_the_server_has_loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"model": "tiny", "capability": "chat", "state": "ready", "users": 2}
     row |= {"memory_mb": 1850.4, "pinned": True, "idle_seconds": 3.2}
-    with server_that_answers(json.dumps([row]).encode(), monkeypatch) as asked:
+    with server_that_answers(json.dumps({"models": [row]}).encode(), monkeypatch) as asked:
         line = next(line for line in run("ps").output.splitlines() if "tiny" in line)
         assert line.split() == ["tiny", "chat", "ready", "(pinned)", "2", "1850", "MB", "3", "s"]
         assert json.loads(run("ps", "--json").output) == [row]
     assert asked == ["/api/models/loaded"] * 2
 
 
-def test_ps_with_another_program_on_the_port_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with server_that_answers(b"<html>", monkeypatch):
+def test_ps_understands_the_real_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(home, []) as address:
+        monkeypatch.setenv("SENSORIUM_PORT", address.rpartition(":")[2])
+        assert run("ps").output == "The server has no model loaded.\n"
+        assert json.loads(run("ps", "--json").output) == []
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"tools": []}', b'"models"'])
+def test_ps_with_another_program_on_the_port_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    with server_that_answers(answer, monkeypatch):
         assert "is not this version's server" in str(run("ps").exception)
