@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, Field
 
 from agent.app import App, ToolOutcome, ToolSpec
@@ -20,6 +20,10 @@ from server.opened import Opened
 
 _LOOK_SECONDS = 0.5
 """How often it is asked whether the client is still there."""
+
+
+_NOBODY_THERE = 499
+"""Nginx's status for a client that went away; nobody gets to see it."""
 
 
 class Tool(BaseModel):
@@ -93,13 +97,13 @@ def _add(router: APIRouter, spec: ToolSpec) -> None:
     )
 
 
-async def _result(app: App, name: str, args: dict[str, Any], request: Request) -> Called:
+async def _result(app: App, name: str, args: dict[str, Any], request: Request) -> Called | Response:
     work = asyncio.create_task(app.tools.run(name, args, call_id=_call_id(), emit=lambda _: None))
     try:
         while not work.done():
             await asyncio.wait([work], timeout=_LOOK_SECONDS)
             if not work.done() and await request.is_disconnected():
-                break
+                return Response(status_code=_NOBODY_THERE)
     finally:
         if not work.done():
             work.cancel()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from live_server import Api, serving
 from PIL import Image
@@ -94,3 +96,22 @@ def test_a_drawing_is_kept_as_a_file_that_never_runs(api: Api, tmp_path: Path) -
 
 def test_an_uploaded_drawing_is_text(api: Api) -> None:
     assert api.upload("evil.svg", SVG.encode(), "image/svg+xml")["mime"] == "text/plain"
+
+
+def test_a_client_that_goes_away_stops_its_call_and_is_no_error_of_the_server(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = logging.getLogger("uvicorn.error")
+    errors.addHandler(caplog.handler)
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            api.http.post("/api/tools/generate_image", json={"prompt": "a kite"}, timeout=2)
+        for _ in range(500):
+            (painter,) = api.http.get("/api/models/loaded").json()["models"]
+            if not painter["users"]:
+                break
+            time.sleep(0.02)
+    finally:
+        errors.removeHandler(caplog.handler)
+    assert painter["state"] == "idle"
+    assert "Exception" not in caplog.text
