@@ -8,6 +8,7 @@ one replaces it.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ from pydantic import (
 )
 
 from engines.errors import InputError, NotFoundError
+
+log = logging.getLogger(__name__)
 
 BUILT_IN = tuple(Path(__file__).parent / room / "catalog.toml" for room in ("text", "audio", "image", "video"))
 
@@ -320,10 +323,23 @@ class Catalog:
 
 
 def plugin_catalogs() -> tuple[Path, ...]:
-    """Catalog files of installed packages. Their entry point names the package that holds a `catalog.toml`."""
+    """Catalog files of installed packages. Their entry point names the package that holds a `catalog.toml`. One that
+    isn't there is passed over with a warning: it must not keep the others from working.
+    """
     found = metadata.entry_points(group="sensorium.catalogs")
-    places = [importlib.util.find_spec(point.module) for point in sorted(found, key=lambda point: point.name)]
-    return tuple(Path(spec.origin).with_name("catalog.toml") for spec in places if spec and spec.origin)
+    paths = []
+    for point in sorted(found, key=lambda point: point.name):
+        try:
+            spec = importlib.util.find_spec(point.module)
+        except Exception as error:  # the packages around it are imported, and may raise anything
+            log.warning("The catalog of %s can't be found: %s: %s", point.value, type(error).__name__, error)
+            continue
+        path = Path(spec.origin).with_name("catalog.toml") if spec and spec.origin else None
+        if path and path.is_file():
+            paths.append(path)
+        else:
+            log.warning("The catalog of %s can't be found: it names no package with a catalog.toml.", point.value)
+    return tuple(paths)
 
 
 def _read(path: Path) -> tuple[ModelEntry, ...]:

@@ -36,7 +36,7 @@ def _specs_of(point: metadata.EntryPoint) -> Iterable[ToolSpec]:
     except Exception as error:  # a stranger's module may raise anything when it is imported
         log.warning("The tools of %s can't be loaded: %s: %s", point.value, type(error).__name__, error)
         return
-    for spec in (found,) if isinstance(found, ToolSpec) else found:
+    for spec in found if isinstance(found, list | tuple) else (found,):
         if isinstance(spec, ToolSpec):
             yield spec
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.catalog import plugin_catalogs
 from tools.builtin import BUILT_IN
 from tools.offered import offered_tools
 
@@ -77,8 +78,19 @@ def test_a_package_that_is_broken_does_not_keep_the_others_from_working(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     points = [Point("bad", ImportError("no such module")), Point("odd", [7]), Point("thief", BUILT_IN[0])]
+    points.append(Point("plain", len))
     monkeypatch.setattr(metadata, "entry_points", lambda group: points)
     assert offered_tools() == BUILT_IN
     assert "no such module" in caplog.text
     assert "no tool" in caplog.text
     assert "its name is taken" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["not_installed_here.catalogs:X", "not_installed_here:X", "json:X"])
+def test_a_catalog_that_is_not_there_does_not_keep_the_others_from_working(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    point = metadata.EntryPoint("gone", value, "sensorium.catalogs")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
+    assert plugin_catalogs() == ()
+    assert f"The catalog of {value} can't be found" in caplog.text
