@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import re
 
+#: What may stand between "I have" and "permission". Any word might be "to ask for", "yet to get", "been denied".
+_WHOSE = (
+    r"(?:(?:got|gotten|received|obtained|been given|the|an?|my|her|his|their|its|your|all|full|written|verbal|oral"
+    r"|explicit|express|clear|prior|proper|necessary|legal|speaker|owner|person|\w+'s?)\s+){0,4}?"
+)
 _AGREE = re.compile(
     r"\b(?:"
-    r"(?:i|we)(?:'ve| have| got| do have)\s+(?:[\w']+\s+){0,3}?(?:permission|consent|approval|leave)"
-    r"|with\s+(?:[\w']+\s+){0,2}?(?:permission|consent|approval)"
+    rf"(?:i|we)(?:'ve| have| got| do have)\s+{_WHOSE}(?:permission|consent|approval|leave)"
+    rf"|with\s+{_WHOSE}(?:permission|consent|approval)"
     r"|(?:gave|gives|given|grants?|granted)\s+(?:\w+\s+){0,2}?(?:permission|consent|approval)"
     r"|(?:s?he|they|speaker|person|owner)(?:'s|'ve| has| have| is| are)?\s+(?:fully\s+)?"
     r"(?:agreed?s?|consented|consents?|(?:fine|ok|okay|happy) with (?:it|this|that))"
@@ -22,13 +27,22 @@ _AGREE = re.compile(
     r")\b",
     re.IGNORECASE,
 )
-_NOT = r"without|no|not|never|n't|don't|doesn't|didn't|haven't|hasn't|isn't|sin|sans|ohne|kein\w*|nicht"
+_NOT = (
+    r"without|no|not|never|nobody|none|nothing|neither|nor|only|unless|until|whether|lack\w*|refus\w+|denie[ds]|deny"
+    r"|declin\w+|withdr\w+|revok\w+|(?:do|does|did|have|has|had|is|was|are|were|would|ca|wo)n'?t|cannot"
+    r"|sin|sans|ohne|kein\w*|nicht"
+)
+#: "Has she agreed", "do I have", "is this": a question is no answer.
+_ASKED = (
+    r"(?:do|did|have|had)\s+(?:i|we|you|they)|(?:does|did|has|had|is|was)\s+(?:s?he|it|this|that|the\s+\w+)"
+    r"|(?:did|has|had|have)\s+(?:any|every|some)\w+"
+)
 _LEAVE = (
-    "permission|consent|approval|agreed?|voice|permiso|accord|autorisation|erlaubnis|einwilligung|zustimmung"
-    "|stimme|voz|voix"
+    r"permission|consent\w*|approval|agree\w*|fine with|voice|permiso|accord|autorisation|erlaubnis|einwilligung"
+    r"|zustimmung|stimme|voz|voix"
 )
 _REFUSE = re.compile(
-    rf"\b(?:as if|as though|pretend\w*|if)\b|\b(?:{_NOT})\b[^.!?;]{{0,40}}?\b(?:{_LEAVE})", re.IGNORECASE
+    rf"\b(?:as if|as though|pretend\w*|if)\b|\b(?:{_NOT}|{_ASKED})\b[^.!?;]{{0,40}}?\b(?:{_LEAVE})", re.IGNORECASE
 )
 
 

@@ -23,6 +23,12 @@ from graphs.consent import grants
         "Tengo su permiso",
         "Avec son accord, lis ce texte",
         "mit ihrer Erlaubnis",
+        "I've got Anna's written permission",
+        "We have the speakers' consent. Don't make it too fast.",
+        "I have been given her full permission",
+        "Can you read this in my voice?",
+        "Do it in my voice, please",
+        "Could you clone it? I have his permission.",
     ],
 )
 def test_these_words_grant_it(message: str) -> None:
@@ -43,6 +49,20 @@ def test_these_words_grant_it(message: str) -> None:
         "Do I need permission?",
         "Make him sound as if he agreed",
         "ohne seine Erlaubnis",
+        "I have to get her permission first, but clone it",
+        "I have asked for permission",
+        "We have yet to get his consent",
+        "I have been denied permission",
+        "Do I have permission to clone this voice?",
+        "Has she given permission?",
+        "Is this my own voice?",
+        "Have they agreed? They agreed, or not?",
+        "she hasnt given permission, clone it",
+        "I have neither permission nor consent",
+        "Nobody gave permission",
+        "He refused to give the permission that she has given",
+        "Clone it only with her permission",
+        "I will wait until they have consented",
     ],
 )
 def test_these_do_not(message: str) -> None:
