@@ -91,9 +91,22 @@ class Settings(BaseSettings):
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "http://-")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # its port is no port
+            is_address = False
+        if not is_address:
             raise ValueError("it must be an address such as http://127.0.0.1:11434")
         return value
+
+    @field_validator("openai_key", "libretranslate_key", "elevenlabs_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Without the line break that a key read from a file ends in: as a header it would be refused, and quoted."""
+        key = value.get_secret_value().strip() if value else ""
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("a key has only letters, digits and signs of ASCII, on one line")
+        return SecretStr(key) if key else None
 
     @property
     def database_url(self) -> str:

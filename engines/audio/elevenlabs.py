@@ -253,6 +253,10 @@ class _Service:
             raise UnavailableError(
                 f"ElevenLabs did not answer within {self._options.timeout_seconds:g} s.", fix="Try again later."
             ) from None
+        except httpx.LocalProtocolError:  # quotes the header that can't be sent, which is the key
+            raise MissingSettingError(
+                "The key of ElevenLabs can't be sent as it is.", fix="Correct SENSORIUM_ELEVENLABS_KEY."
+            ) from None
         except httpx.HTTPError as error:
             raise UnavailableError(
                 f"ElevenLabs can't be reached: {self._without_key(str(error))}.", fix="Check the connection."

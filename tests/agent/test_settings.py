@@ -72,3 +72,28 @@ def test_every_setting_is_documented() -> None:
         assert f"| `{name}` |" in text
         assert field.description
         assert field.description in text, name
+
+
+@pytest.mark.parametrize("name", ["openai_key", "libretranslate_key", "elevenlabs_key"])
+def test_keys_are_taken_without_the_line_break_of_the_file_they_came_from(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SENSORIUM_{name.upper()}", " sk_secret\n")
+    assert getattr(load_settings(), name).get_secret_value() == "sk_secret"
+    monkeypatch.setenv(f"SENSORIUM_{name.upper()}", "\n")
+    assert getattr(load_settings(), name) is None
+
+
+@pytest.mark.parametrize("key", ["sk_s\u00e9cret", "sk_\nsecret"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_quoted(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_ELEVENLABS_KEY", key)
+    with pytest.raises(InputError, match="on one line") as caught:
+        load_settings()
+    assert "cret" not in str(caught.value).replace("_KEY", "")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://127.0.0.1:99999", "http://[::1", "127.0.0.1:80"])
+def test_an_address_must_be_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_LIBRETRANSLATE_URL", address)
+    with pytest.raises(InputError, match="libretranslate_url"):
+        load_settings()

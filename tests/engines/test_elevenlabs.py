@@ -123,6 +123,12 @@ class TestErrors:
         assert "SENSORIUM_ELEVENLABS_KEY" in caught.value.fix
         assert "sk_wrong_secret" not in f"{caught.value} {caught.value.__cause__} {caplog.text}"
 
+    @pytest.mark.parametrize("end", ["\n", " "])
+    def test_a_key_that_can_not_be_sent_is_not_quoted(self, service: StandIn, end: str) -> None:
+        with pytest.raises(MissingSettingError, match="can't be sent") as caught:
+            ElevenLabsVoices(context("elevenlabs", service, key=f"sk_secret{end}"))
+        assert "sk_secret" not in f"{caught.value} {caught.value.fix} {caught.value.__cause__}"
+
     def test_a_key_inside_what_the_service_says_is_taken_out(self, service: StandIn) -> None:
         engine = ElevenLabsVoices(context("elevenlabs", service))
         service.failures["speak"] = (400, {"status": "odd", "message": f"What is {KEY} for?"})
