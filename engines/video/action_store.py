@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,10 @@ from engines.errors import InputError, NotFoundError
 from engines.protocols import UNKNOWN_ACTION, ActionExample
 
 _LABEL: Final = re.compile(r"\w[\w '-]{0,38}\w|\w", re.UNICODE)
+_DAMAGED: Final = (
+    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading a file raises in which any byte may be wrong; RuntimeError: it says that it is encrypted."""
 MOST_EXAMPLES: Final = 20
 """Of one action: each is compared with every stretch of a clip."""
 
@@ -99,6 +104,6 @@ def _read(path: Path) -> ActionExample | None:
     try:
         with np.load(path, allow_pickle=False) as data:
             example = ActionExample(str(data["label"]), float(data["seconds"]), data["features"].astype(np.float32))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except _DAMAGED:
         return None
     return example if example.features.ndim == 2 and len(example.features) > 1 else None

@@ -217,6 +217,15 @@ class TestStore:
         (tmp_path / "empty.npz").write_bytes(b"")
         assert [one.label for one in store.examples()] == ["hello"]
 
+    def test_so_is_a_file_in_which_any_byte_is_wrong(self, tmp_path: Path) -> None:
+        store = ActionStore(tmp_path)
+        store.add(ActionExample("hello", 1.0, np.random.default_rng(1).random((4, 9), np.float32)))
+        (path,) = tmp_path.glob("*.npz")
+        whole = path.read_bytes()
+        for at in range(len(whole)):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+            store.examples()
+
     @pytest.mark.parametrize("label", ["", " x", "a/b", "a\nb", "unknown", "x" * 41, "[red]"])
     def test_names_that_won_t_do(self, tmp_path: Path, label: str) -> None:
         with pytest.raises(InputError, match="can't be the name"):
