@@ -15,13 +15,15 @@ from engines.progress import CancelToken, OnProgress
 from engines.text.splitting import parts
 
 #: Indentation, list marks, headings and quote marks: kept as they are, with the space at the end of a line.
-_LINE = re.compile(r"^(\s*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])\s+)*)(.*?)(\s*)$", re.DOTALL)
+_MARK = re.compile(r"\s*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)])\s+)*")
 
 #: Begins and ends code that is kept line for line.
 FENCE = re.compile(r"^\s*(```|~~~)")
 
 #: What must come back as it was: web and mail addresses, and code in backticks.
-_KEPT = re.compile(r"`[^`\n]+`|(?:https?://|www\.)[^\s<>\"'）」]*[^\s<>\"'）」.,;:!?)\]]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")  # noqa: RUF001 # they mean these characters
+_KEPT = re.compile(
+    r"`[^`\n]+`|(?:https?://|www\.)[^\s<>\"'）」]*[^\s<>\"'）」.,;:!?)\]]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+)  # noqa: RUF001 # they mean these characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +85,17 @@ def rewrite(
 
 
 def _of_line(line: str, fits: Callable[[str], bool]) -> Iterator[Piece]:
-    match = _LINE.match(line)
-    if match is None:
-        raise AssertionError("the pattern matches every line")
-    mark, words, end = match.groups()
-    yield Piece(mark, words=False)
-    for part in parts(words, fits):
+    match = _MARK.match(line)
+    begin = match.end() if match else 0
+    until = max(begin, len(line.rstrip()))
+    yield Piece(line[:begin], words=False)
+    for part in parts(line[begin:until], fits):
         bare = part.strip()
         lead = part[: len(part) - len(part.lstrip())]
         yield Piece(lead, words=False)
         yield Piece(bare, words=has_words(bare))
         yield Piece(part[len(lead) + len(bare) :], words=False)
-    yield Piece(end, words=False)
+    yield Piece(line[until:], words=False)
 
 
 def _kept_in(given: str, translated: str) -> bool:
