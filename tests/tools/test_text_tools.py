@@ -398,6 +398,16 @@ class TestEmotion:
         assert found.reliable
 
     @pytest.mark.models
+    async def test_no_server_gets_a_text_whose_translation_nobody_asked_for(
+        self, bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SENSORIUM_ONLINE_TRANSLATION", "true")
+        text = "Ich habe große Angst vor dem Sturm von morgen."
+        async with bench(scribe("remote", remote=True, setting="online_translation"), stand_by=FAILING) as b:
+            assert (await b.run("translate", text=text, target_language="en")).by == ("remote",)
+            assert (await b.run("detect_emotion", text=text)).translated_from == ""
+
+    @pytest.mark.models
     async def test_a_language_nobody_translates_is_said_to_be_doubtful(self, bench: Callable[..., Any]) -> None:
         async with bench(stand_by=FAILING) as b:
             found = await b.run("detect_emotion", text="Ich habe große Angst vor dem Sturm von morgen.")

@@ -89,11 +89,11 @@ async def _in_words(call: ToolCall, text: str, model: str | None) -> EmotionFoun
 
 
 async def _for_model(call: ToolCall, text: str, language: str | None, entry: ModelEntry) -> str | None:
-    """The text in the model's language; None: it needs no translation, or nothing can translate it."""
+    """The text in the model's language; None: it needs no translation, or nothing on this machine can translate it."""
     if _knows(entry, language):
         return None
     try:
-        done = await translate_by_chain(call, text, target=entry.languages[0], source=language)
+        done = await translate_by_chain(call, text, target=entry.languages[0], source=language, here_only=True)
     except (UnavailableError, EngineError):
         return None
     return done.text

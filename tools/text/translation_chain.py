@@ -37,15 +37,22 @@ class Chained:
 
 
 async def translate_by_chain(
-    call: ToolCall, text: str, *, target: str, source: str | None = None, model: str | None = None
+    call: ToolCall,
+    text: str,
+    *,
+    target: str,
+    source: str | None = None,
+    model: str | None = None,
+    here_only: bool = False,
 ) -> Chained:
     """``target`` and ``source`` are ISO 639-1 codes; without a source, each stretch's language is told from its words.
+    ``here_only``: no model gets the text that runs on another server; for translations that nobody asked for.
 
     Raises UnavailableError when nothing that is ready knows the pair, EngineError when all that do have failed, and
     with a ``model`` whatever that one raises.
     """
     found = [Stretch(text, source, words=True)] if source else await _stretches(call, text, target)
-    chain = _Chain(call, target, model)
+    chain = _Chain(call, target, model, here_only=here_only)
     total = sum(len(stretch.text) for stretch in found)
     done = 0
     for stretch in found:
@@ -75,10 +82,11 @@ async def _guess(call: ToolCall, text: str) -> str | None:
 class _Chain:
     """The models for one text. One that has failed is not tried again."""
 
-    def __init__(self, call: ToolCall, target: str, model: str | None) -> None:
+    def __init__(self, call: ToolCall, target: str, model: str | None, *, here_only: bool) -> None:
         self.made = Chained()
         self._call = call
         self._target = target
+        self._here_only = here_only
         self._shelf = call.workshop.controller.shelf
         self._only = self._shelf.catalog.resolve(Translation.capability, model) if model else None
 
@@ -97,7 +105,8 @@ class _Chain:
         """None: no model that is ready offers the pair, or all that do have failed."""
         for entry in self._shelf.ready(Translation.capability):
             failed = any(skipped.model == entry.id for skipped in self.made.skipped)
-            if failed or not may_translate(entry, stretch.language, self._target):
+            barred = self._here_only and entry.remote
+            if failed or barred or not may_translate(entry, stretch.language, self._target):
                 continue
             try:
                 done = await self._by(entry, stretch, on_progress, must=False)
