@@ -22,8 +22,9 @@ FENCE = re.compile(r"^\s*(```|~~~)")
 
 #: What must come back as it was: web and mail addresses, and code in backticks.
 _KEPT = re.compile(
-    r"`[^`\n]+`|(?:https?://|www\.)[^\s<>\"'）」]*[^\s<>\"'）」.,;:!?)\]]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-)  # noqa: RUF001 # they mean these characters
+    r"`[^`\n]+`|(?:https?://|www\.)[^\s<>\"'）」]*[^\s<>\"'）」.,;:!?)\]]"  # noqa: RUF001 # they mean these characters
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+)
 
 
 @dataclass(frozen=True, slots=True)
