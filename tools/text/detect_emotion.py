@@ -65,7 +65,10 @@ async def detect_emotion(
     audio: Annotated[AudioRef | None, Field(description="the voice to judge")] = None,
     model: ModelId = None,
 ) -> EmotionFound:
-    """Tell which emotion (joy, sadness, anger, fear, disgust, surprise) a text or a voice shows."""
+    """Tell which emotion (joy, sadness, anger, fear, disgust, surprise) a text or a voice shows.
+
+    The embedded model for words has the labels of GoEmotions, but was trained on 611 sentences of this project's own.
+    """
     if audio is not None:
         return await _in_voice(call, audio, model)
     return await _in_words(call, text or "", model)
