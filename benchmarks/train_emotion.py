@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from engines.weights import WeightStore
 Floats = NDArray[np.float32]
 
 OWN = Path(__file__).parent / "emotion" / "sentences.txt"
+NAMED = OWN.with_name("named.toml")
 OUT = Path(__file__).parents[1] / "engines" / "data" / "emotion"
 NAMES = (*GOEMOTIONS, *GROUPS)
 LABELS = len(GOEMOTIONS)
@@ -43,6 +45,9 @@ _ENOUGH = 30
 """A label with this many dev rows has a threshold of its own."""
 _NEUTRAL_SHARE = 0.3
 """How much of what people write shows nothing: about the share in GoEmotions. The sentences written here have less."""
+
+_NAMED_WEIGHT = 0.25
+"""Of a sentence that names its emotion: they are many and alike."""
 
 
 @dataclass
@@ -86,6 +91,18 @@ def read_own(path: Path = OWN) -> tuple[list[str], list[set[str]]]:
     return texts, labels
 
 
+def read_named(path: Path = NAMED) -> tuple[list[str], list[set[str]]]:
+    """Sentences that name the emotion outright."""
+    data = tomllib.loads(path.read_text("utf-8"))
+    made = [
+        (frame.format(word=word), label)
+        for label, words in data["words"].items()
+        for word in words
+        for frame in data["sentences"]
+    ]
+    return [text for text, _ in made], [{label} for _, label in made]
+
+
 def read_tsv(path: Path) -> tuple[list[str], list[set[str]]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if len(row) >= 2]
@@ -102,6 +119,12 @@ def as_rows(embedder: MiniLM, texts: Sequence[str], labels: Sequence[set[str]], 
         neutral = y[:, GOEMOTIONS.index("neutral")] > 0
         weight[neutral] = _NEUTRAL_SHARE / (1 - _NEUTRAL_SHARE) * (~neutral).sum() / max(1, neutral.sum())
     return Rows(embedder.embed(texts), y, weight)
+
+
+def joined(one: Rows, other: Rows) -> Rows:
+    return Rows(
+        np.concatenate([one.x, other.x]), np.concatenate([one.y, other.y]), np.concatenate([one.weight, other.weight])
+    )
 
 
 def split(rows: Rows, seed: int) -> tuple[Rows, Rows, Rows]:
@@ -214,6 +237,7 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     ask.add_argument("--goemotions", type=Path)
     ask.add_argument("--also", type=Path)
+    ask.add_argument("--without-named", action="store_true", help="leave named.toml out, to see what it gives")
     ask.add_argument("--seeds", type=int, default=5)
     ask.add_argument("--write", action="store_true")
     given = ask.parse_args()
@@ -227,6 +251,10 @@ def main() -> None:
     else:
         own = as_rows(engine, *read_own(), weigh=True)
         splits = [split(own, seed) for seed in range(given.seeds)]
+        if not given.without_named:
+            named = as_rows(engine, *read_named(), weigh=False)
+            named.weight[:] = _NAMED_WEIGHT
+            splits = [(joined(rows, named), dev, test) for rows, dev, test in splits]
     heads = [train(rows, dev, seed) for seed, (rows, dev, _) in enumerate(splits)]
     made = Head(
         *(np.mean([getattr(head, name) for head in heads], axis=0) for name in ("weights", "bias", "thresholds"))
