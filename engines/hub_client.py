@@ -16,6 +16,10 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
 
 TIMEOUT_SECONDS = 5.0
 
@@ -52,13 +56,14 @@ def get(repo: str, revision: str, path: str, folder: str, size: int, sha256: str
 def snapshot(repo: str, revision: str, folder: str, patterns: list[str]) -> None:
     """Fetch a repository's files into FOLDER, going on where an earlier try stopped, and check them.
 
-    The hub names the sha256 of every large file; a small one is checked by its size. What was fetched is written to
-    FOLDER/.snapshot.json: the commit, and each file with its size.
+    The hub names the sha256 of every large file and the git hash of a small one. What an earlier try left may be of an
+    earlier commit: a file that turns out wrong is then fetched once more. What was fetched is written to
+    FOLDER/.snapshot.json: the commit, and each file with its size and its sha256.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # documented, not in __all__
 
-    sizes = {}
+    sizes, hashes = {}, {}
     try:
         info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS)
         commit = info.sha or revision
@@ -66,14 +71,24 @@ def snapshot(repo: str, revision: str, folder: str, patterns: list[str]) -> None
         for item in info.siblings or ():
             if item.rfilename in wanted:
                 place = Path(folder) / item.rfilename
+                begun = place.exists()
                 _fetch(repo, commit, item.rfilename, place, item.size)
-                _check(place, item.lfs.sha256 if item.lfs else None)
+                right = _is_right(place, item)
+                if begun and not right:
+                    place.unlink()
+                    _fetch(repo, commit, item.rfilename, place, item.size)
+                    right = _is_right(place, item)
+                if not right:
+                    place.unlink()
+                    raise ValueError(f"{place.name} is not the hub's file")
                 sizes[item.rfilename] = place.stat().st_size
+                hashes[item.rfilename] = item.lfs.sha256 if item.lfs else _hash(place, hashlib.sha256())
     except Exception as error:
         raise SystemExit(_line(error)) from None
     if not sizes:
         raise SystemExit(f"{repo} has no file that fits {', '.join(patterns)}")
-    Path(folder, ".snapshot.json").write_text(json.dumps({"revision": commit, "files": sizes}), "utf-8")
+    note = {"revision": commit, "files": sizes, "sha256": hashes}
+    Path(folder, ".snapshot.json").write_text(json.dumps(note), "utf-8")
 
 
 def _fetch(repo: str, revision: str, path: str, target: Path, size: int | None) -> None:
@@ -93,14 +108,19 @@ def _fetch(repo: str, revision: str, path: str, target: Path, size: int | None) 
             http_get(url, part, resume_size=part.tell(), headers=build_hf_headers(), expected_size=size)
 
 
-def _check(path: Path, sha256: str | None) -> None:
-    if sha256 is None:
-        return
+def _is_right(path: Path, item: RepoSibling) -> bool:
+    """Whether a fetched file has the hash that the hub names; where it names none, nobody can tell."""
+    if item.lfs:
+        return _hash(path, hashlib.sha256()) == item.lfs.sha256
+    start = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)  # git's way
+    return item.blob_id is None or _hash(path, start) == item.blob_id
+
+
+def _hash(path: Path, start: hashlib._Hash) -> str:
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        path.unlink()
-        raise ValueError(f"{path.name} is not the hub's file")
+        while piece := stream.read(1 << 20):
+            start.update(piece)
+    return start.hexdigest()
 
 
 def _line(error: Exception) -> str:

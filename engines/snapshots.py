@@ -1,6 +1,6 @@
 """Models that are a folder in a library's own layout: fetching one from the hub, and knowing that it is whole.
 
-A fetched folder holds `.snapshot.json`: the commit it was fetched at, and each file with its size.
+A fetched folder holds `.snapshot.json`: the commit it was fetched at, and each file with its size and its sha256.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.catalog import Snapshot
-from engines.downloads import Meter, SourceError, folder_bytes, run_client
+from engines.downloads import Meter, SourceError, folder_bytes, run_client, sha256_of
 from engines.progress import CancelToken
 
 _HUB_CLIENT = Path(__file__).with_name("hub_client.py")
@@ -24,13 +24,19 @@ def is_whole(folder: Path, *, in_place: bool) -> bool:
     """Whether every file that was fetched is there in its size. A folder of the user's own only has to hold something:
     its library says what it misses.
     """
-    if in_place:
-        return folder.is_dir() and any(folder.iterdir())
     files = _note(folder).get("files", {})
     try:
+        if in_place:
+            return folder.is_dir() and any(folder.iterdir())
         return bool(files) and all((folder / name).stat().st_size == size for name, size in files.items())
     except OSError:
         return False
+
+
+def damaged(folder: Path) -> list[str]:
+    """The files of a fetched folder that no longer have the sha256 they were fetched with. Reads all of them."""
+    known: dict[str, str] = _note(folder).get("sha256", {})
+    return [name for name, sha256 in known.items() if sha256_of(folder / name) != sha256]
 
 
 def revision(folder: Path) -> str:

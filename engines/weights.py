@@ -89,11 +89,19 @@ class WeightStore:
         return folder
 
     def verify(self, entry: ModelEntry) -> None:
-        """Hash every file now. Raises MissingWeightsError or CorruptWeightsError."""
+        """Hash every file now; a folder of the user's own has nothing to be compared with.
+
+        Raises MissingWeightsError or CorruptWeightsError.
+        """
         checked = self.root / ".checked" / f"{entry.id}.json"
         with contextlib.suppress(OSError):
             checked.unlink(missing_ok=True)
-        self.require(entry)
+        folder = self.require(entry)
+        if entry.snapshot and not self.is_in_place(entry) and (bad := snapshots.damaged(folder)):
+            raise CorruptWeightsError(
+                f"{entry.id}: {', '.join(bad)} changed since it was fetched.",
+                fix=f"Run: sensorium models remove {entry.id}, then: sensorium models pull {entry.id}",
+            )
 
     def pull(self, entry: ModelEntry, *, on_progress: OnPullProgress = _ignore, cancel: CancelToken = NEVER) -> Path:
         """Fetch what is missing or damaged and return the folder. Blocking; ``on_progress`` is called from threads.

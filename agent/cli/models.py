@@ -193,7 +193,10 @@ def verify(ids: tuple[str, ...]) -> None:
 
     def one(entry: ModelEntry) -> None:
         store.verify(entry)
-        click.echo(f"{entry.id}: ok" if entry.has_weights else f"{entry.id}: has no files of its own")
+        if entry.snapshot and entry.snapshot.folder:
+            click.echo(f"{entry.id}: {entry.snapshot.folder} is a folder of yours, nothing to compare it with")
+        else:
+            click.echo(f"{entry.id}: ok" if entry.has_weights else f"{entry.id}: has no files of its own")
 
     _each(entries, one)
 

@@ -134,6 +134,17 @@ def test_files_that_ship_with_the_project_are_not_removed(home: Path) -> None:
     assert state_of("nanodet-416") == "ready"
 
 
+def test_a_folder_of_the_users_own_is_not_called_verified(home: Path) -> None:
+    (home / "mine").mkdir()
+    (home / "mine" / "model_index.json").write_text("{}")
+    with (home / "catalog.toml").open("a") as catalog:
+        catalog.write(
+            '[[model]]\nid = "mine"\ntitle = "Mine"\ncapability = "draw"\nengine = "x:Y"\nlicence = "MIT"\n'
+            'snapshot = { folder = "mine" }\n'
+        )
+    assert run("verify", "mine").output == f"mine: {home}/mine is a folder of yours, nothing to compare it with\n"
+
+
 def test_ps_says_plainly_when_no_server_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -24,6 +24,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def git_hash(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
 def make_wheel(folder: Path, name: str, members: Mapping[str, bytes], *, pin: bool = True) -> dict[str, Any]:
     """Write a wheel that pip accepts, version 1.0; returns its entry in ``packages``."""
     module, path = name.replace("-", "_"), folder / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
@@ -130,16 +134,16 @@ class HubStandIn:
         self.release = threading.Event()
         self.claims: dict[str, str] = {}
         """File -> the sha256 that the hub says it has, where it is another than the true one."""
+        self.small: set[str] = set()
+        """Files that lie in git itself: the hub knows their git hash only."""
 
     def _listing(self) -> bytes:
-        rows = [
-            {
-                "rfilename": name,
-                "size": len(data),
-                "lfs": {"sha256": self.claims.get(name, sha256(data)), "size": len(data), "pointerSize": 1},
-            }
-            for name, data in self.files.items()
-        ]
+        rows: list[dict[str, Any]] = []
+        for name, data in self.files.items():
+            row: dict[str, Any] = {"rfilename": name, "size": len(data), "blobId": git_hash(data)}
+            if name not in self.small:
+                row["lfs"] = {"sha256": self.claims.get(name, sha256(data)), "size": len(data), "pointerSize": 1}
+            rows.append(row)
         return json.dumps({"id": HUB_REPO, "sha": COMMIT, "siblings": rows, "tags": [], "private": False}).encode()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from carriers import COMMIT, HUB_REPO, HubStandIn, serving
 
 from engines.catalog import Catalog, ModelEntry, Snapshot
 from engines.downloads import PullProgress
-from engines.errors import DownloadError, InputError, MissingWeightsError
+from engines.errors import CorruptWeightsError, DownloadError, InputError, MissingWeightsError
 from engines.weights import WeightStore
 
 FILES = {
@@ -100,6 +101,9 @@ def test_a_folder_of_the_users_own_is_used_where_it_lies(store: WeightStore, tmp
     with pytest.raises(MissingWeightsError, match="Put the model into"):
         store.require(model)
     mine.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "iterdir", Mock(side_effect=PermissionError(13, "Permission denied")))
+        assert not store.is_ready(model)  # one folder that can't be read must not end the list of models
     (mine / "model_index.json").write_text(json.dumps({}), "utf-8")
     assert store.pull(model) == mine
     assert store.remove(model) == 0
@@ -125,3 +129,28 @@ def test_a_broken_pull_goes_on_where_it_stopped(store: WeightStore, hub: HubStan
     folder = store.pull(entry(patterns=["*.safetensors"]))
     assert hub.ranges == ["unet/model.safetensors bytes=1000-"]
     assert (folder / "unet/model.safetensors").read_bytes() == FILES["unet/model.safetensors"]
+
+
+@pytest.mark.parametrize("left", [b'{"b": 2}', b'{"b"'])
+def test_a_small_file_of_an_earlier_commit_is_fetched_anew(store: WeightStore, hub: HubStandIn, left: bytes) -> None:
+    hub.small = {"unet/config.json"}
+    part = store.root / ".partial/sd/unet/config.json"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(left)
+    folder = store.pull(entry(patterns=["*.json"]))
+    assert (folder / "unet/config.json").read_bytes() == FILES["unet/config.json"]
+    assert sum(asked.startswith("unet/config.json") for asked in hub.ranges) == (1 if len(left) == 8 else 2)
+
+
+def test_a_file_that_changed_on_the_disk_is_found_by_verifying(store: WeightStore, hub: HubStandIn) -> None:
+    hub.small = {"unet/config.json"}
+    model = entry()
+    folder = store.pull(model)
+    store.verify(model)
+    (folder / "unet/config.json").write_bytes(b'{"a": 2}')
+    assert store.is_ready(model)
+    with pytest.raises(CorruptWeightsError, match=r"unet/config.json changed.*remove sd, then: sensorium models pull"):
+        store.verify(model)
+    store.remove(model)
+    store.pull(model)
+    store.verify(model)
