@@ -28,14 +28,18 @@ def voices(language: str | None, everybody: bool, as_json: bool) -> None:
     settings = load_settings()
     catalog, store = Catalog.load(*settings.catalog_files), WeightStore(settings.models_dir)
     found = offered(Shelf(catalog, store, settings.for_models))
-    if language is not None:
-        code = language_code(language)
+    code = language_code(language) if language is not None else ""
+    if code:
         found = [offer for offer in found if offer.voice.language == code]
     shown = [offer for offer in found if everybody or offer.is_ready]
     if as_json:
         click.echo(json.dumps([_as_data(offer) for offer in shown], ensure_ascii=False, indent=2))
         return
-    _table(shown)
+    if shown:
+        _table(shown)
+    else:
+        ready = "" if everybody else " that is ready"
+        click.echo(f"There is no voice{ready}{f' for {language_name(code)}' if code else ''}.")
     if hidden := len(found) - len(shown):
         click.echo(f"{hidden} more voices are of models that are not ready: sensorium voices --all", err=True)
 

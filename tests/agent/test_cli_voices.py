@@ -41,3 +41,9 @@ def test_all_voices_of_a_language() -> None:
 def test_a_table_names_the_accent() -> None:
     line = next(line for line in run("--all").output.splitlines() if "bf_emma" in line)
     assert all(part in line for part in ("Emma", "English", "female", "British", "kokoro-82m"))
+
+
+def test_without_a_ready_voice_of_the_language_it_says_so_instead_of_an_empty_table() -> None:
+    result = run("--language", "Bengali")
+    assert (result.exit_code, result.output) == (0, "There is no voice that is ready for Bengali.\n")
+    assert run("--all", "--language", "Bengali").output == "There is no voice for Bengali.\n"
