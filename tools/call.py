@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engines.audio.read import read_audio, write_wav
+from engines.audio.read import read_audio
 from engines.controller import Lease, ModelController
 from engines.image.read import read_image
 from engines.media import Limits
@@ -179,13 +178,6 @@ class ToolCall:
             svg.encode(), name=name, kind="text", mime="image/svg+xml", lineage=self._lineage()
         )
         return await self._keep(artifact)
-
-    async def save_audio(self, audio: Audio, name: str) -> str:
-        """Keep a sound as an artifact (16-bit WAV) made by this call, and return its id."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "sound.wav")
-            await asyncio.to_thread(write_wav, audio, path)
-            return await self.save_file(path, name)
 
     async def save_bytes(self, data: bytes, name: str) -> str:
         """Keep bytes of any kind that an upload may have as an artifact made by this call, and return its id."""

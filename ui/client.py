@@ -173,9 +173,6 @@ class Client:
     def models(self) -> list[Json]:
         return self._list("GET", "/api/models", "models")
 
-    def loaded_models(self) -> list[Json]:
-        return self._list("GET", "/api/models/loaded", "models")
-
     def tools(self) -> list[Json]:
         return self._list("GET", "/api/tools", "tools")
 
