@@ -1,7 +1,7 @@
 """Emotions by a small head on sentence embeddings. `benchmarks/train_emotion.py` made it; its card says how good it is.
 
 The head is one linear layer with a sigmoid and a threshold for each of GoEmotions' 28 labels and their 7 groups. It was
-trained on 611 sentences that were written for this project, not on the texts of GoEmotions.
+trained on this project's own sentences (the catalog says how many), not on the texts of GoEmotions.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ async def detect_emotion(
 ) -> EmotionFound:
     """Tell which emotion (joy, sadness, anger, fear, disgust, surprise) a text or a voice shows.
 
-    The embedded model for words has the labels of GoEmotions, but was trained on 611 sentences of this project's own.
+    The embedded model for words has the labels of GoEmotions, but was trained on a few hundred
+    sentences of this project's own, not on that data set.
     """
     if audio is not None:
         return await _in_voice(call, audio, model)
