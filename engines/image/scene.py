@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from engines.errors import EngineError, InputError
 from engines.image.recolour import COLOURS
@@ -53,6 +53,12 @@ class SceneObject(BaseModel):
     noun: str
     where: Where | None = None
     of: str = ""
+
+    @field_validator("colour")
+    @classmethod
+    def _that_can_be_painted(cls, colour: str) -> str:
+        """Not every server holds its model to the schema: beige is left out, and the art keeps its own colours."""
+        return colour if colour in COLOURS else ""
 
 
 class Scene(BaseModel):

@@ -210,9 +210,6 @@ class SceneWords:
         where = self._habitat
         return art.name in where["air"] or (art.group in where["air_families"] and art.name not in where["ground"])
 
-    def swims(self, art: Art) -> bool:
-        return art.group in self._habitat["water_families"]
-
     def shelters(self, art: Art) -> bool:
         """Whether others can stand under it while it stands on the ground."""
         return art.name in self._habitat["shelters"]

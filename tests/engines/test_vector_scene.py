@@ -204,6 +204,11 @@ class TestReading:
         engine_for_chat(chat).generate("three ducks on a lake", seed=1)
         assert len(chat.asked) == 1
 
+    def test_a_colour_that_is_not_of_the_schema_is_left_out(self) -> None:
+        made = engine_for_chat(SceneChat(scene_of({"noun": "duck", "colour": "beige"}))).generate("a duck", seed=1)
+        assert made.svg is not None
+        assert "<use " in made.svg
+
     def test_an_answer_that_is_no_scene(self) -> None:
         class Broken(SceneChat):
             def complete(self, request: Any, **options: Any) -> Any:
