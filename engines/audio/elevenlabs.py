@@ -171,15 +171,29 @@ class _Service:
 
     def create(self, reference: Audio) -> Voice:
         name = f"sensorium-{uuid.uuid4().hex[:12]}"  # says nothing about whose voice it is
-        with self._errors():
-            made = self._client.voices.ivc.create(
-                name=name, files=[("reference.wav", _wav(reference), "audio/wav")], request_options=self._once
-            )
+        try:
+            with self._errors():
+                made = self._client.voices.ivc.create(
+                    name=name, files=[("reference.wav", _wav(reference), "audio/wav")], request_options=self._once
+                )
+        except (UnavailableError, EngineError):  # the answer may be lost, and the voice be there
+            self._delete_called(name)
+            raise
         voice = Voice(made.voice_id, name, "")
         if made.requires_verification:
             self.delete(voice)
             raise UnavailableError("ElevenLabs wants this voice to be verified first.", fix="See elevenlabs.io.")
         return voice
+
+    def _delete_called(self, name: str) -> None:
+        """Never raises: another error is on its way."""
+        try:
+            made = [voice for voice in self.voices() if voice.name == name]
+        except SensoriumError as error:
+            _log.warning("ElevenLabs: nobody knows whether the voice %s was made: %s", name, error.message)
+            return
+        for voice in made:
+            self.delete(voice)
 
     def delete(self, voice: Voice) -> bool:
         """Twice tried. Never raises: it runs while another error may be on its way."""

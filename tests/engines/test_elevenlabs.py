@@ -187,6 +187,19 @@ class TestCloning:
             self.clone(service, cancel)
         assert not service.cloned
 
+    def test_a_voice_is_deleted_whose_making_was_not_confirmed(
+        self, service: StandIn, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        service.loses_answers = True
+        with pytest.raises(UnavailableError, match="can't be reached"):
+            self.clone(service)
+        assert service.names() == ["add", "voices", "delete"]
+        assert not service.cloned
+        service.failures["voices"] = (500, "no")
+        with pytest.raises(UnavailableError, match="can't be reached"):
+            self.clone(service)
+        assert "nobody knows whether the voice sensorium-" in caplog.text
+
     def test_a_voice_that_stays_is_named(self, service: StandIn, caplog: pytest.LogCaptureFixture) -> None:
         service.failures["delete"] = (500, "no")
         made = self.clone(service)

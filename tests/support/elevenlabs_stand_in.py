@@ -33,6 +33,10 @@ class StandIn:
     """Chunks after which the stream stops coming, without ending."""
     chunks: int = 5
     verification: bool = False
+    loses_answers: bool = False
+    """It makes a voice, and the connection breaks before it says so."""
+    titles: dict[str, str] = field(default_factory=dict)
+    """What the cloned voices are called."""
     ended: threading.Event = field(default_factory=threading.Event)
 
     def names(self) -> list[str]:
@@ -70,7 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
                 {"voice_id": "v1", "name": "Alice", "labels": labels},
                 {"voice_id": "v2", "name": "Pablo", "labels": {"gender": "male", "language": "es"}},
             ]
-            self._answer(200, {"voices": voices})
+            cloned = [{"voice_id": key, "name": self.service.titles[key]} for key in self.service.cloned]
+            self._answer(200, {"voices": voices + cloned})
 
     def do_DELETE(self) -> None:
         voice = self.path.rpartition("/")[2]
@@ -83,6 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
             if self._begins("add", None):
                 voice = f"clone{len(self.service.cloned)}"
                 self.service.cloned[voice] = self._upload(body)
+                self.service.titles[voice] = (re.findall(rb'name="name"\r\n\r\n(.*?)\r\n', body) or [b""])[0].decode()
+                if self.service.loses_answers:
+                    self.close_connection = True
+                    return
                 self._answer(200, {"voice_id": voice, "requires_verification": self.service.verification})
         elif found := re.match(r"/v1/text-to-speech/(\w+)/stream\?output_format=pcm_24000$", self.path):
             if self._begins("speak", {"voice": found[1], **json.loads(body)}):
