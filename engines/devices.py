@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engines.errors import InputError
 
@@ -45,3 +45,13 @@ def pick_dtype(device: str, wanted: str = "auto") -> torch.dtype:
             raise InputError(f"{wanted!r} is no precision.", fix="Use float32, float16 or bfloat16.")
         return found
     return torch.float32 if device == "cpu" else torch.float16
+
+
+def for_ctranslate2(device: str) -> dict[str, Any]:
+    """CTranslate2's words for a device. It knows CUDA only: on others, it works on the CPU."""
+    import ctranslate2
+
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not ctranslate2.get_cuda_device_count():
+        return {"device": "cpu"}
+    return {"device": "cuda", "device_index": int(number or 0)}

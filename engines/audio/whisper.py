@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engines.audio.read import resample
 from engines.audio.vad import speech_spans
+from engines.devices import for_ctranslate2
 from engines.errors import EngineError, InputError
 from engines.loading import LoadContext, missing_extra
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
@@ -171,7 +172,7 @@ def _load(context: LoadContext, options: Options) -> WhisperModel:
         from faster_whisper import WhisperModel
     except ImportError as error:
         raise missing_extra(context.entry, error) from error
-    settings = _placed(context.device) | {"cpu_threads": context.threads, "local_files_only": True}
+    settings = for_ctranslate2(context.device) | {"cpu_threads": context.threads, "local_files_only": True}
     compute_type = options.compute_type
     if compute_type == "auto":
         compute_type = "int8" if settings["device"] == "cpu" else "float16"
@@ -179,13 +180,3 @@ def _load(context: LoadContext, options: Options) -> WhisperModel:
         return WhisperModel(str(context.folder), compute_type=compute_type, **settings)
     except (RuntimeError, ValueError) as error:  # what CTranslate2 raises
         raise EngineError(f"{context.entry.id} can't be loaded: {str(error).splitlines()[0]}.", fix=fix) from error
-
-
-def _placed(device: str) -> dict[str, Any]:
-    """CTranslate2's words for a device. It knows CUDA only: on others, it works on the CPU."""
-    import ctranslate2
-
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not ctranslate2.get_cuda_device_count():
-        return {"device": "cpu"}
-    return {"device": "cuda", "device_index": int(number or 0)}

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engines.devices import for_ctranslate2
 from engines.errors import EngineError
 from engines.loading import LoadContext, missing_extra
 from engines.progress import CancelToken
@@ -56,10 +57,9 @@ class CT2Translation(SentenceTranslation):
         load: Any = sentencepiece.SentencePieceProcessor
         self._into, self._out_of = (load(model_file=str(context.folder / name)) for name in names)
         self._adds_end = _adds_end(context.folder)
-        device = context.device.partition(":")[0]
         self._translator: Any = ctranslate2.Translator(
             str(context.folder),
-            device=device if device == "cuda" else "cpu",
+            **for_ctranslate2(context.device),
             intra_threads=context.threads,
             compute_type=self._options.compute_type,
         )
