@@ -121,6 +121,8 @@ async def test_what_can_not_be_enlarged(tmp_path: Path) -> None:
             await run(app, "upscale_image", image=image, factor=6)
         with pytest.raises(InputError, match="factor"):
             await run(app, "upscale_image", image=image, factor=1)
+        with pytest.raises(InputError, match="strength"):  # so little leaves not one of a thousand steps
+            await run(app, "edit_image", image=image, instruction="make it winter", strength=0.0005)
         (sound,) = await upload(app, "jfk.flac")
         with pytest.raises(MediaError):
             await run(app, "upscale_image", image=sound)

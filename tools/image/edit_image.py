@@ -69,7 +69,7 @@ async def edit_image(  # noqa: PLR0913, PLR0917 # what a user can set
         Field(description="instruct: do as told; restyle: repaint it all; inpaint: the mask's part; upscale: enlarge"),
     ] = None,
     mask: Annotated[ImageRef | None, Field(description="for inpaint: white where to paint")] = None,
-    strength: Annotated[float | None, Field(gt=0, le=1, description="how far from the original, 0..1")] = None,
+    strength: Annotated[float | None, Field(ge=0.01, le=1, description="how far from the original, 0.01..1")] = None,
     factor: Annotated[float | None, Field(gt=1, le=8, description="for upscale: how many times as large")] = None,
     negative: Negative = "",
     steps: Steps = None,
