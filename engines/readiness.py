@@ -124,8 +124,11 @@ class Shelf:
             )
         if missing := missing_packages(entry):
             what = "packages that are" if len(missing) > 1 else "a package that is"
+            # What takes a command of its own may want more, such as a certain Python: the note says so.
+            note = f" ({entry.note})" if entry.install and entry.note else ""
             raise MissingExtraError(
-                f"{entry.id} needs {what} not installed: {', '.join(missing)}.", fix=f"Run: {how_to_install(entry)}"
+                f"{entry.id} needs {what} not installed: {', '.join(missing)}.",
+                fix=f"Run: {how_to_install(entry)}{note}",
             )
         needed = self.with_weights_of(entry)
         lost = [each for each in needed if not self._weights.is_ready(each)]

@@ -50,6 +50,12 @@ def test_what_a_model_needs_is_said_with_what_to_do(machine: Machine, entry: Mod
     assert fix in found.fix
 
 
+def test_what_takes_a_command_of_its_own_is_said_with_its_note(machine: Machine) -> None:
+    entry = model("posed", packages=("no-such",), install="pip install no-such==1", note="Wants Python 3.12.")
+    with pytest.raises(MissingExtraError, match=r"Run: pip install no-such==1 \(Wants Python 3\.12\.\)"):
+        shelf(machine, entry).require(entry)
+
+
 def test_what_is_missing_is_named_in_the_order_in_which_a_user_mends_it(machine: Machine) -> None:
     machine.missing = {"a"}
     entry = model("a", setting="some_key", extra="none-such", note="Get a key there.")
