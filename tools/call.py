@@ -7,7 +7,7 @@ import io
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,9 +90,10 @@ class ToolCall:
         now = time.monotonic()
         with self._preview_lock:
             if not self._over and now - self._previewed_at >= _PREVIEW_SECONDS:
-                self.workshop.previews.put(self.call_id, image)
-                self._previews += 1
                 self._previewed_at = now
+                with suppress(OSError):  # a full disk costs a look at the picture, not the picture
+                    self.workshop.previews.put(self.call_id, image)
+                    self._previews += 1
 
     def close(self) -> None:
         """The call is over, though a thread of it may still be on its way out: nothing is shown from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import time
@@ -14,6 +15,8 @@ from live_server import Api, serving
 from PIL import Image
 from scripted_chat import write_script
 from waiting_painter import add_waiting_painter
+
+from memory.previews import Previews
 
 DRAW = {"when": "Draw", "calls": [{"tool": "generate_image", "prompt": "a kite"}], "answer": "There."}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="32"><script>alert(1)</script></svg>'
@@ -115,3 +118,19 @@ def test_a_client_that_goes_away_stops_its_call_and_is_no_error_of_the_server(
         errors.removeHandler(caplog.handler)
     assert painter["state"] == "idle"
     assert "Exception" not in caplog.text
+
+
+def test_a_preview_that_can_not_be_written_spoils_no_picture(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def full(self: Previews, call_id: str, image: Image.Image) -> None:
+        tried.append(call_id)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Previews, "put", full)
+    (tmp_path / "let-on").touch()
+    answer = api.http.post("/api/tools/generate_image", json={"prompt": "a kite"})
+    assert answer.raise_for_status().json()["result"]["width"] == 64
+    assert len(tried) == 1
