@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -63,9 +63,24 @@ class Shelf:
         """Provider -> when it was asked, and the models it has or why it didn't answer."""
 
     def readiness(self, entry: ModelEntry) -> Readiness:
-        """Nothing is imported and no file is read. For a model on a chat server that server is asked, once in a while:
+        """Of the entry and of every model it works through.
+
+        Nothing is imported and no file is read. For a model on a chat server that server is asked, once in a while:
         from an event loop, call it in a thread.
         """
+        for each in self._with_parts(entry, ()):
+            if (found := self._own_readiness(each)).state != "ready":
+                return found
+        return Readiness("ready")
+
+    def _with_parts(self, entry: ModelEntry, outer: tuple[str, ...]) -> Iterator[ModelEntry]:
+        yield entry
+        for capability in entry.uses:
+            part = self.resolve(capability, entry.parts.get(capability))
+            if part.id not in (*outer, entry.id):
+                yield from self._with_parts(part, (*outer, entry.id))
+
+    def _own_readiness(self, entry: ModelEntry) -> Readiness:
         if entry.setting and not self._settings.get(entry.setting):
             return Readiness("needs key" if entry.setting.endswith("_key") else "needs setting", _set(entry))
         if missing_packages(entry):
@@ -108,7 +123,7 @@ class Shelf:
         """Every entry of a capability that is ready, in the order in which to try them: those that run here, those on
         servers that the user has set up, those that stand in.
         """
-        ready = [entry for entry in self.catalog.of(capability) if self.readiness(entry).state == "ready"]
+        ready = [entry for entry in self.catalog.of(capability) if self._own_readiness(entry).state == "ready"]
         return tuple(sorted(ready, key=lambda entry: (entry.fallback, entry.remote)))
 
     def require(self, entry: ModelEntry) -> tuple[Path, str]:
@@ -181,7 +196,7 @@ class Shelf:
         return Readiness("ready")
 
     def _runs_here(self, entry: ModelEntry) -> bool:
-        return not entry.remote and self.readiness(entry).state == "ready"
+        return not entry.remote and self._own_readiness(entry).state == "ready"
 
 
 def _set(entry: ModelEntry) -> str:

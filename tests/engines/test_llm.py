@@ -310,8 +310,14 @@ class TestDamagedWeights:
             LlamaCpp(damaged(tmp_path))
 
     def test_a_folder_without_one_gguf_says_what_is_there(self, tmp_path: Path) -> None:
-        with pytest.raises(EngineError, match=r"must hold one \.gguf file; it holds 0\."):
+        with pytest.raises(EngineError, match=r"holds no \.gguf file"):
             LlamaCpp(damaged(tmp_path))
+        for name in ("a.gguf", "b.gguf"):
+            (tmp_path / name).write_bytes(b"")
+        with pytest.raises(EngineError, match=r"several models: a\.gguf, b\.gguf\. Name one in the entry"):
+            LlamaCpp(damaged(tmp_path))
+        with pytest.raises(EngineError, match=r"holds no c\.gguf"):
+            LlamaCpp(damaged(tmp_path, file="c.gguf"))
 
     def test_options_that_make_no_sense_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="options"):

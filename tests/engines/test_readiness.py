@@ -56,6 +56,20 @@ def test_what_takes_a_command_of_its_own_is_said_with_its_note(machine: Machine)
         shelf(machine, entry).require(entry)
 
 
+def test_a_model_that_works_through_another_needs_what_that_needs(machine: Machine) -> None:
+    machine.missing = {"ears"}
+    through = model("through", "talk", uses=("speak",))
+    found = shelf(machine, through, model("ears")).readiness(through)
+    assert (found.state, found.fix) == ("needs weights", "sensorium models pull ears")
+    machine.missing = set()
+    assert shelf(machine, through, model("ears")).readiness(through).state == "ready"
+
+
+def test_a_model_that_works_through_itself_has_an_answer_too(machine: Machine) -> None:
+    snake = model("snake", uses=("speak",))
+    assert shelf(machine, snake).readiness(snake).state == "ready"
+
+
 def test_what_is_missing_is_named_in_the_order_in_which_a_user_mends_it(machine: Machine) -> None:
     machine.missing = {"a"}
     entry = model("a", setting="some_key", extra="none-such", note="Get a key there.")
