@@ -7,12 +7,12 @@ mistakes count too, so figures are comparable for one listener only.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from engines.errors import InputError
-from engines.protocols import Audio, SpeechToText, TextToSpeech
+from engines.protocols import SpeechToText, TextToSpeech
 
 #: Written for this project, without numbers and names: listeners write those in ways of their own.
 SENTENCES: Final[dict[str, tuple[str, ...]]] = {
@@ -88,24 +88,6 @@ def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> tuple[float, i
     found = jiwer.process_words(list(said), list(heard), reference_transform=plain, hypothesis_transform=plain)
     words = found.hits + found.substitutions + found.deletions
     return (found.substitutions + found.deletions + found.insertions) / max(1, words), words
-
-
-def transcription_score(
-    listener: SpeechToText, recordings: Iterable[tuple[Audio, str]], language: str | None = None
-) -> SpeechScore:
-    """``recordings`` are sounds with what is said in them. Cost is the listener's."""
-    watch = _Stopwatch()
-    said: list[str] = []
-    heard: list[str] = []
-    seconds = 0.0
-    for audio, text in recordings:
-        with watch:
-            transcript = listener.transcribe(audio, language=language)
-        said.append(text)
-        heard.append(transcript.text)
-        seconds += audio.seconds
-    wer, words = word_error_rate(said, heard)
-    return SpeechScore(words, wer, seconds, watch.cpu / seconds, watch.wall / seconds, tuple(heard))
 
 
 def voice_score(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from engines.batching import MicroBatcher
 from engines.errors import EngineError
 from engines.loading import LoadContext
 from engines.onnx import only_session
@@ -55,7 +54,6 @@ class EfficientNetClasses:
         self.labels = tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
         if len(self.labels) != 1000:
             raise EngineError(f"{context.entry.id}: labels.txt must name 1000 classes; it names {len(self.labels)}.")
-        self._batcher = MicroBatcher(self._network.run, max_items=_MOST_AT_ONCE)
 
     def close(self) -> None:
         self._network.close()
@@ -65,7 +63,7 @@ class EfficientNetClasses:
         import numpy as np
 
         cancel.check()
-        (scores,) = self._batcher([_prepare(image)], cancel)
+        (scores,) = self._network.run([_prepare(image)])
         cancel.check()
         return tuple(ImageClass(self.labels[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:top])
 
@@ -78,7 +76,6 @@ class EfficientNetFeatures:
 
     def __init__(self, context: LoadContext) -> None:
         self._network = _Network(context, "features")
-        self._batcher = MicroBatcher(self._network.run, max_items=_MOST_AT_ONCE)
 
     def close(self) -> None:
         self._network.close()
@@ -90,7 +87,7 @@ class EfficientNetFeatures:
         rows: list[NDArray[np.float32]] = []
         for start in range(0, len(images), _MOST_AT_ONCE):
             cancel.check()
-            rows += self._batcher([_prepare(image) for image in images[start : start + _MOST_AT_ONCE]], cancel)
+            rows += self._network.run([_prepare(image) for image in images[start : start + _MOST_AT_ONCE]])
         features = np.asarray(rows, np.float32).reshape(len(images), self.dimensions)
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         return features
