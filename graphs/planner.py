@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from engines.errors import PlanError
 from engines.text.structured import structured
+from graphs.naming import is_named
 from graphs.offers import LONG_MESSAGE, WHOLE_MESSAGE
 from graphs.plan import STEP_REFERENCE, Offer, Plan, candidates, problems
 from graphs.schema import ANSWER, Choices, next_step_schema
@@ -106,7 +107,7 @@ class Planner:
         args = {
             name: value
             for name, value in decision.items()
-            if name != "tool" and value is not None and self._is_asked_for(self._tools[tool], name, value, request)
+            if name != "tool" and value is not None and _is_asked_for(self._tools[tool], name, value, request)
         }
         args = self._grounded(self._tools[tool], args, request, steps, notes)
         texts = candidates("text", request.offers, steps, self._tools)
@@ -118,11 +119,6 @@ class Planner:
             notes.append(f"A second call of {tool} with the same arguments was left out.")
             return None
         return PlannedStep(id=step_id, tool=tool, args=args)
-
-    @staticmethod
-    def _is_asked_for(spec: ToolSpec, name: str, value: object, request: Request) -> bool:
-        words = request.message.lower()
-        return not spec.must_be_named(name) or name.rstrip("s").lower() in words or str(value).lower() in words
 
     def _grounded(
         self,
@@ -149,6 +145,12 @@ class Planner:
                 notes.append(f"{spec.name} gets {fitting[0]} for its {name}.")
                 args = {**args, name: fitting[0]}
         return args
+
+
+def _is_asked_for(spec: ToolSpec, name: str, value: object, request: Request) -> bool:
+    """Whether an option that must be named is, by its own name or its value's."""
+    said = f"{request.before} {request.message}"
+    return not spec.must_be_named(name) or is_named(name.rstrip("s"), said) or is_named(str(value), said)
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

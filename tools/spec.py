@@ -86,7 +86,7 @@ class ToolSpec:
     def must_be_named(self, parameter: str) -> bool:
         """Whether a planner may set the option only when the request names it or its value."""
         marks = self.parameters.model_fields[parameter].metadata
-        return any(isinstance(item, Planned) and item.named for item in marks)
+        return any(isinstance(item, Planned | OneOf) and item.named for item in marks)
 
     def validate(self, args: Mapping[str, Any]) -> BaseModel:
         """Raises InputError that names the argument that does not fit."""

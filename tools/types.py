@@ -30,6 +30,8 @@ class OneOf:
 
     choices: str
     """Their name among the choices that `agent.app` gathers, such as ``object-labels``."""
+    named: bool = False
+    """As with `Planned`: only when the request names the value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,3 +158,12 @@ async def test_an_option_that_must_be_named_is_dropped_where_the_request_does_no
     for request in ("Write the memo down with subtitles", "I need an SRT of the memo"):
         (asked,) = (await planned(decider(with_subtitles), request, MEMO)).steps
         assert asked.args["subtitles"] == "srt"
+
+
+async def test_a_target_that_nobody_named_is_dropped() -> None:
+    photo = Offer("a.jpg", "image", "id-a")
+    boxed = {"tool": "detect_objects", "image": "a.jpg", "target": "person"}
+    (unasked,) = (await planned(decider(boxed), "Which objects are in this photo? Box them.", photo)).steps
+    assert "target" not in unasked.args
+    (asked,) = (await planned(decider(boxed), "How many women are there?", photo)).steps
+    assert asked.args["target"] == "person"

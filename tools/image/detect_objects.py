@@ -49,7 +49,7 @@ async def detect_objects(
     image: Annotated[ImageRef, Field(description="the picture")],
     target: Annotated[
         str | None,
-        OneOf("object-labels"),
+        OneOf("object-labels", named=True),
         Field(description="count only this kind of thing (for people: person); none: everything"),
     ] = None,
     threshold: Annotated[float, Field(ge=0.05, le=0.95, description="lowest score that counts, 0..1")] = 0.4,

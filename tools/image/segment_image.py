@@ -87,7 +87,7 @@ async def segment_image(
     image: Annotated[ImageRef, Field(description="the picture")],
     target: Annotated[
         str | None,
-        OneOf("object-labels"),
+        OneOf("object-labels", named=True),
         Field(description="the kind of thing to cut out (for people: person); none: the main object"),
     ] = None,
     point: Annotated[tuple[float, float] | None, Field(description="x, y in px of a place on the thing")] = None,

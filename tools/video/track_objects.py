@@ -81,7 +81,7 @@ async def track_objects(
     video: Annotated[VideoRef, Field(description="the video")],
     target: Annotated[
         str | None,
-        OneOf("object-labels"),
+        OneOf("object-labels", named=True),
         Field(description="follow only this kind of thing (for people: person); none: everything"),
     ] = None,
     fps: Annotated[float, Field(ge=0.2, le=30, description="frames a second that are looked at")] = 6.0,
