@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,8 @@ class OllamaVisionOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    provider: Literal["ollama"] = "ollama"
+    """Written in the entry, it lets the shelf ask the server whether it has the model."""
     model: str = "qwen2.5vl"
     """Its name on the server."""
     max_tokens: int = Field(default=300, ge=1, le=4096)
