@@ -123,7 +123,7 @@ class Shelf:
         """Every entry of a capability that is ready, in the order in which to try them: those that run here, those on
         servers that the user has set up, those that stand in.
         """
-        ready = [entry for entry in self.catalog.of(capability) if self._own_readiness(entry).state == "ready"]
+        ready = [entry for entry in self.catalog.of(capability) if self.readiness(entry).state == "ready"]
         return tuple(sorted(ready, key=lambda entry: (entry.fallback, entry.remote)))
 
     def require(self, entry: ModelEntry) -> tuple[Path, str]:
