@@ -25,7 +25,7 @@ _REPLACED: Final = (
 _FENCE: Final = ("```", "~~~")
 _RULE: Final = re.compile(r"[-*_=|: ]+")  # a line across, or the one below a table's head
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*(?=\S)")  # noqa: RUF001 # Chinese and Japanese signs
-_CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+|(?<=[、，；])(?=\S)")  # noqa: RUF001
+_CLAUSE_END: Final = re.compile(r"(?<=[,;:—])\s+|(?<=[、，；])(?=\S)")  # noqa: RUF001 # full-width marks are meant
 _WORD_END: Final = re.compile(r"\s+")
 _SHORTEST_SENTENCE: Final = 20
 """Characters."""

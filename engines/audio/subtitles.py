@@ -13,7 +13,7 @@ SubtitleFormat = Literal["srt", "vtt"]
 _LINE: Final = 42
 _LONGEST_SECONDS: Final = 7.0
 _ENDS: Final = (".", "!", "?", "…", "。", "！", "？")  # noqa: RUF001 # Chinese and Japanese signs
-_PAUSES: Final = (*_ENDS, ",", ";", ":", "，", "、")  # noqa: RUF001
+_PAUSES: Final = (*_ENDS, ",", ";", ":", "，", "、")  # noqa: RUF001 # full-width marks are meant
 
 
 def subtitles(segments: Iterable[Segment], form: SubtitleFormat) -> str:

@@ -167,13 +167,9 @@ def _short(text: str, most: int) -> str:
 def _in_words(boxes: Sequence[Box], width: int) -> tuple[str, ...]:
     """``two dogs (left, right)``, by label; those that cover most of the picture first."""
     by_label: dict[str, list[Box]] = {}
-    for box in sorted(boxes, key=_area, reverse=True):
+    for box in sorted(boxes, key=lambda box: box.area, reverse=True):
         by_label.setdefault(box.label, []).append(box)
     return tuple(f"{_counted(label, len(same))} ({_sides(same, width)})" for label, same in by_label.items())
-
-
-def _area(box: Box) -> float:
-    return (box.right - box.left) * (box.bottom - box.top)
 
 
 def _counted(label: str, count: int) -> str:

@@ -24,6 +24,11 @@ class Box:
     right: float
     bottom: float
 
+    @property
+    def area(self) -> float:
+        """In px."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
 
 class ObjectDetection(Engine, Protocol):
     capability: ClassVar[str] = "object-detection"

@@ -199,7 +199,7 @@ class TestDescribing:
                 cancel.set()
             return ask()
 
-        cancel.is_set = is_set  # type: ignore[method-assign]
+        cancel.is_set = is_set  # type: ignore[method-assign]  # counts how often it is asked
         with pytest.raises(Cancelled):
             engine.caption(cat, cancel=cancel)
         assert looked < 10

@@ -18,11 +18,11 @@ torchvision_aside.put_on_path()
 
 from PIL import Image  # noqa: E402 # after torchvision was put on the path
 
-from engines.catalog import ModelEntry  # noqa: E402
-from engines.errors import EngineError, InputError  # noqa: E402
-from engines.image.yolo import UltralyticsYolo  # noqa: E402
-from engines.loading import LoadContext  # noqa: E402
-from engines.progress import Cancelled, CancelToken  # noqa: E402
+from engines.catalog import ModelEntry  # noqa: E402 # as above
+from engines.errors import EngineError, InputError  # noqa: E402 # as above
+from engines.image.yolo import UltralyticsYolo  # noqa: E402 # as above
+from engines.loading import LoadContext  # noqa: E402 # as above
+from engines.progress import Cancelled, CancelToken  # noqa: E402 # as above
 
 MEDIA = Path(__file__).parents[1] / "media"
 

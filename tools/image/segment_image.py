@@ -196,7 +196,7 @@ async def _by_place(
         ]
         if not around:
             return _Asked("Taken: what is at the point", points)
-        smallest = min(around, key=_area)
+        smallest = min(around, key=lambda box: box.area)
         return _Asked(f"Taken: the {smallest.label} at the point", points, (smallest,))
     return await _main_object(call, picture, seen)
 
@@ -244,10 +244,6 @@ async def _outline(call: ToolCall, picture: Image, asked: _Asked, model: str | N
     return tuple(mask or next(rest) for mask in people) if asked.boxes else masks
 
 
-def _area(box: Box) -> float:
-    return (box.right - box.left) * (box.bottom - box.top)
-
-
 def _frame(pixels: NDArray[np.bool_]) -> Box:
     import numpy as np
 
@@ -260,4 +256,4 @@ def _overlap(one: Box, other: Box) -> float:
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     shared = max(0.0, width) * max(0.0, height)
-    return shared / (_area(one) + _area(other) - shared)
+    return shared / (one.area + other.area - shared)
