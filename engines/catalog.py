@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 
 BUILT_IN = tuple(Path(__file__).parent / room / "catalog.toml" for room in ("text", "audio", "image", "video"))
 
+#: How a chat model is asked for plans: by decoding held to a JSON schema, by native tool calling, as plain text, or as
+#: lines by weights that were tuned to write them (else by schema).
+Planning = Literal["schema", "tools", "text", "lines"]
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -161,6 +165,23 @@ class Quality(_Strict):
     where: str
 
 
+class ChatFacts(_Strict):
+    """What a chat model is good for: the switcher chooses by it."""
+
+    skill: int = Field(default=30, ge=0, le=100)
+    """How hard a request it can be given: a rough order by size, in which the embedded 1.5B model is 30."""
+    vision: bool = False
+    """It sees pictures."""
+    context_tokens: int | None = Field(default=None, gt=0)
+    """How long prompt and answer together may be; None: what its engine's options say, or nobody knows."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes it is good at; empty: many, or not known."""
+    plans: bool = True
+    """It follows instructions well enough to choose tools."""
+    only_code: bool = False
+    """It was made for code and converses badly."""
+
+
 class ModelEntry(_Strict):
     """One model. An entry with no ``files`` needs none: its weights are in a package, or on another server."""
 
@@ -208,8 +229,12 @@ class ModelEntry(_Strict):
     """Works on another server: what it is given is sent there."""
     device: bool = False
     """Runs on an accelerator where there is one."""
+    chat: ChatFacts | None = None
+    """Of a chat model."""
     quality: Quality | None = None
     note: str = ""
+    planning: Planning = "schema"
+    """Of a chat model: how it is asked for plans."""
     options: Mapping[str, Any] = {}
     """Handed to the engine."""
     files: tuple[WeightFile, ...] = ()

@@ -4,8 +4,12 @@
     ├── InputError             what the user gave can't be used (exit code 2, HTTP 422)
     │   ├── MediaError         a picture, sound or video that can't be read
     │   └── ConsentError       a person's permission is needed, and nobody has said that it was given
+    ├── DeniedError            the user or the settings don't let a tool work (exit code 2, HTTP 403)
+    ├── QuotaError             there is no room left for what is to be kept (exit code 2, HTTP 507)
+    ├── ConflictError          it can't be done while something else goes on (exit code 2, HTTP 409)
     ├── NotFoundError          no such model, thread, run, artifact or tool (exit code 2, HTTP 404)
     ├── UnavailableError       something has to be fetched, installed or started first (exit code 3, HTTP 503)
+    │   ├── BusyError          a server is busy or broke off before it did anything: trying again may help
     │   ├── MissingWeightsError
     │   ├── MissingExtraError
     │   ├── MissingSettingError  a key, an address or the user's leave is not there
@@ -53,10 +57,34 @@ class MediaError(InputError):
     code = "unreadable-media"
 
 
+class DeniedError(SensoriumError):
+    """A tool was not run, because the user or the settings said no."""
+
+    code = "denied"
+    exit_code = 2
+    http_status = 403
+
+
 class ConsentError(InputError):
     """It concerns a person's voice or likeness, and nobody has said that the person agrees."""
 
     code = "consent-required"
+
+
+class QuotaError(SensoriumError):
+    """The owner keeps as much as the settings allow; ``fix`` says how to make room."""
+
+    code = "quota-exceeded"
+    exit_code = 2
+    http_status = 507
+
+
+class ConflictError(SensoriumError):
+    """It can't be done as things stand: something else goes on, or has ended."""
+
+    code = "conflict"
+    exit_code = 2
+    http_status = 409
 
 
 class NotFoundError(SensoriumError):
@@ -73,6 +101,12 @@ class UnavailableError(SensoriumError):
     code = "unavailable"
     exit_code = 3
     http_status = 503
+
+
+class BusyError(UnavailableError):
+    """A server is busy or could not be reached: nothing was done (or paid) yet, and trying again may help."""
+
+    code = "busy"
 
 
 class MissingWeightsError(UnavailableError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engines.audio.aloud import check_speed, read_aloud, readable, voice_for
-from engines.errors import EngineError, InputError, MissingSettingError, SensoriumError, UnavailableError
+from engines.errors import BusyError, EngineError, InputError, MissingSettingError, SensoriumError, UnavailableError
 from engines.loading import LoadContext, missing_extra
 from engines.progress import NEVER, CancelToken, OnProgress, ignore_progress
 from engines.protocols import Audio, ClonedSpeech, Voice
@@ -263,6 +263,10 @@ class _Service:
             yield
         except ApiError as error:
             raise self._said(error.status_code or 0, error.body) from None  # its text holds all the answer's headers
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise BusyError(
+                f"ElevenLabs can't be reached: {self._without_key(str(error))}.", fix="Check the connection."
+            ) from None
         except httpx.TimeoutException:
             raise UnavailableError(
                 f"ElevenLabs did not answer within {self._options.timeout_seconds:g} s.", fix="Try again later."
@@ -296,7 +300,7 @@ class _Service:
                 f"The ElevenLabs key may not do this: {said or status}.", fix="See your plan or key."
             )
         if code == 429:
-            return UnavailableError("ElevenLabs has too many requests at once.", fix="Try again in a minute.")
+            return BusyError("ElevenLabs has too many requests at once.", fix="Try again in a minute.")
         if code >= 500:
             return UnavailableError(f"ElevenLabs has a problem of its own (HTTP {code}).", fix="Try again later.")
         return InputError(f"ElevenLabs refused this (HTTP {code}): {said or status or 'no reason given'}.")

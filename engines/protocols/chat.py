@@ -20,9 +20,11 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One completion. ``json_schema`` constrains decoding. ``lane`` keeps one prompt prefix warm per kind of work
-    ("plan", "respond"), so that the two don't push each other out of the prompt cache. ``shared`` is how many of the
-    first messages are the same in every request of the lane: an engine may keep what it made of them on disk.
+    """One completion. ``json_schema`` constrains decoding, or ``grammar`` (GBNF) where an engine takes one. ``adapter``
+    names weights that the engine adds to its own for this request, by a name of its catalog entry. ``lane`` keeps one
+    prompt prefix warm per kind of work ("plan", "respond"), so that the two don't push each other out of the prompt
+    cache. ``shared`` is how many of the first messages are the same in every request of the lane: an engine may keep
+    what it made of them on disk.
     """
 
     messages: Sequence[ChatTurn]
@@ -31,6 +33,8 @@ class ChatRequest:
     seed: int = 0
     stop: Sequence[str] = ()
     json_schema: Mapping[str, Any] | None = None
+    grammar: str = ""
+    adapter: str = ""
     lane: str = "respond"
     shared: int = 0
 

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field, SkipValidation
 
+from engines.catalog import Planning
 from engines.controller import LoadProgress, ModelController
 from engines.errors import InputError
 from engines.protocols import Chat, ChatReply, ChatRequest
@@ -23,14 +24,15 @@ from engines.text.home_loop import HomeLoop
 from engines.text.structured import structured
 
 #: What `bind` and a call may set for one request.
-CALL_OPTIONS = frozenset({"lane", "shared", "max_tokens", "temperature", "seed", "json_schema"})
+CALL_OPTIONS = frozenset({"lane", "shared", "max_tokens", "temperature", "seed", "json_schema", "grammar", "adapter"})
 
 #: What LangChain passes along for its tracers.
 TRACER_OPTIONS = frozenset({"ls_structured_output_format"})
 
 
 class EmbeddedChat(BaseChatModel):
-    """An ordinary LangChain chat model, with ``bind(lane=, shared=, max_tokens=, temperature=, seed=, json_schema=)``.
+    """An ordinary LangChain chat model, with ``bind(lane=, shared=, max_tokens=, temperature=, seed=, ...)``
+    (`CALL_OPTIONS`).
 
     Cancelling the consumer of a stream, or the task that awaits an answer, stops the engine within a token or two.
     The controller lives on one event loop (see `HomeLoop`). The blocking methods (``invoke``, ``stream``,
@@ -48,6 +50,8 @@ class EmbeddedChat(BaseChatModel):
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int = 0
+    planning: Planning = "schema"
+    """How it is asked for plans. By "tools" it can't be: llama.cpp's models here print their calls."""
 
     @property
     def _llm_type(self) -> str:
@@ -211,6 +215,8 @@ class EmbeddedChat(BaseChatModel):
             seed=call.get("seed", self.seed),
             stop=tuple(stop or ()),
             json_schema=call.get("json_schema"),
+            grammar=call.get("grammar", ""),
+            adapter=call.get("adapter", ""),
             lane=call.get("lane", self.lane),
             shared=call.get("shared", 0),
         )

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field
 
 from engines.errors import EngineError
+from engines.openmp import set_waiting_policy
 
+DATA = Path(__file__).parents[1] / "data"
 #: The kernel keeps a Unix socket's path in 108 bytes, some systems in 104.
 LONGEST_SOCKET_PATH = 100
 
@@ -35,19 +37,26 @@ class LlamaOptions(BaseModel):
     """Prompt tokens read between two looks at the cancel token."""
     prompt_cache_mb: int = Field(default=256, ge=0)
     """Memory for prefixes that were pushed out of their slot; they come back without being read again."""
+    adapters: dict[str, Path] = Field(default_factory=dict)
+    """LoRA weights (.gguf) that a request may name, by that name. Relative paths: in the package's data folder."""
 
 
 class LlamaServer:
-    """One loaded model. Raises RuntimeError when llama.cpp does not take the file, ImportError without xllamacpp."""
+    """One loaded model.
+
+    Raises RuntimeError when llama.cpp does not take the file, EngineError for an adapter that is not there, ImportError
+    without xllamacpp.
+    """
 
     def __init__(
         self, gguf: Path, options: LlamaOptions, *, threads: int, gpu: bool, states: Path | None = None
     ) -> None:
         """``states`` is the folder that `save_slot` writes to and `restore_slot` reads from."""
-        # Read once, when OpenMP loads. Spinning threads make everybody slow when there are more of them than cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        set_waiting_policy()
         import xllamacpp
 
+        adapters = [_adapter(xllamacpp, DATA / path) for path in options.adapters.values()]
+        self.adapters = tuple(options.adapters)
         self._key = secrets.token_urlsafe(24)
         self._folder = tempfile.mkdtemp(prefix="sensorium-")  # only this user may enter it
         params = xllamacpp.CommonParams()
@@ -67,6 +76,7 @@ class LlamaServer:
         params.warmup = False  # a second more in the constructor, which holds the interpreter's lock
         params.endpoint_slots = params.ui = False
         params.api_keys = [self._key]
+        params.lora_adapters = adapters
         if states is not None:
             params.slot_save_path = f"{states}{os.sep}"
         params.hostnames = [self._host()]
@@ -113,6 +123,15 @@ class LlamaServer:
         if response.status != http.client.OK:
             raise EngineError(f"llama.cpp answered {response.status} to {path}.")
         return json.loads(answer)
+
+
+def _adapter(xllamacpp: Any, path: Path) -> Any:
+    """Raises EngineError when it is not there: llama.cpp would not say which file it missed."""
+    if not path.is_file():
+        raise EngineError(f"There is no adapter {path}.", fix="Correct the entry's options.")
+    adapter = xllamacpp.CommonAdapterLoraInfo()
+    adapter.path, adapter.scale = str(path), 0.0
+    return adapter
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -79,13 +79,15 @@ class LlamaCpp:
         """
         if not request.messages:
             raise InputError("A chat request needs at least one message.")
+        if request.adapter and request.adapter not in self._open().adapters:
+            raise InputError(f"{self._id} has no adapter {request.adapter!r}.", fix="Name it in the entry's options.")
         if request.max_tokens < 1:
             raise InputError(f"max_tokens must be at least 1, not {request.max_tokens}.")
         with self._slot(request.lane, cancel) as slot:
             stream = _Stream(on_token, (cancel, self._closing))
             try:
                 self._prefixes.prepare(self._open(), request, slot, lambda: cancel.is_set() or self._closing.is_set())
-                self._open().complete(body_of(request, slot), stream)
+                self._open().complete(body_of(request, slot, self._open().adapters), stream)
             except ValueError as error:
                 raise InputError(f"{self._id} can't take this request: {error}.") from error
             except RuntimeError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class PrefixStates:
 
     def prepare(self, server: LlamaServer, request: ChatRequest, slot: int, stopped: Callable[[], bool]) -> None:
         """Bring the request's shared messages into the slot, from disk or by reading them. The slot must be held."""
+        if request.adapter:  # it reads otherwise: what is in the slot is of no use to others
+            self._ready.pop(slot, None)
         if not request.shared or self.folder is None:
             return
         shared = [[turn.role, turn.content] for turn in request.messages[: request.shared]]
@@ -59,7 +61,7 @@ class PrefixStates:
         path = self.folder / f"{key}.state"
         if not self._restored(server, slot, path):
             reading = ChatRequest(request.messages[: request.shared], max_tokens=1)
-            server.complete(body_of(reading, slot), lambda _: stopped())
+            server.complete(body_of(reading, slot, server.adapters), lambda _: stopped())
             if stopped():
                 return
             self._keep(server, slot, path)
@@ -90,8 +92,8 @@ class PrefixStates:
                 unfinished.unlink(missing_ok=True)
 
 
-def body_of(request: ChatRequest, slot: int) -> dict[str, Any]:
-    """The request as llama.cpp's server takes it."""
+def body_of(request: ChatRequest, slot: int, adapters: Sequence[str] = ()) -> dict[str, Any]:
+    """The request as llama.cpp's server takes it. ``adapters``: the names of those that are loaded, in order."""
     body: dict[str, Any] = {
         "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
         "max_tokens": request.max_tokens,
@@ -106,4 +108,8 @@ def body_of(request: ChatRequest, slot: int) -> dict[str, Any]:
     }
     if request.json_schema is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"schema": dict(request.json_schema)}}
+    if request.grammar:
+        body["grammar"] = request.grammar
+    if adapters:  # llama.cpp applies those of which nothing is said
+        body["lora"] = [{"id": n, "scale": float(name == request.adapter)} for n, name in enumerate(adapters)]
     return body

@@ -23,6 +23,7 @@ from langchain_core.runnables import Runnable
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 
+from engines.catalog import Planning
 from engines.errors import ContextOverflowError, EngineError, InputError, NotFoundError, SensoriumError
 from engines.text.remote import Provider, unreachable
 
@@ -42,6 +43,8 @@ _BUSY = {408, 429, 502, 503, 504}
 
 class OllamaChat(ChatOllama):
     """`ChatOllama` with `EmbeddedChat`'s call options. Ollama gives no sign when it cuts a prompt that is too long."""
+
+    planning: Planning = "schema"
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -89,6 +92,8 @@ class OllamaChat(ChatOllama):
 
 class OpenAIChat(ChatOpenAI):
     """`ChatOpenAI` for any server that speaks its protocol, with `EmbeddedChat`'s call options."""
+
+    planning: Planning = "schema"
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         with _clear_errors("openai", self.openai_api_base, self.model_name):

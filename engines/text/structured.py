@@ -52,6 +52,13 @@ def structured(
     )
 
 
+def with_call_options(
+    model: BaseChatModel, asked: Runnable[LanguageModelInput, AIMessage], **call: Any
+) -> Runnable[LanguageModelInput, AIMessage]:
+    """``asked``, which was made of ``model``, with call options (lane, shared, ...) where it is a model of ours."""
+    return asked.bind(**call) if hasattr(model, "constrained") else asked
+
+
 def _parse(message: AIMessage, schema: Mapping[str, Any] | type) -> Any:
     text = message.text
     metadata = message.response_metadata

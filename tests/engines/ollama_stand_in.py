@@ -1,7 +1,8 @@
 """A stand-in for an Ollama server: /api/tags, /api/chat and /api/pull over the embedded model. It is not Ollama.
 
 It speaks Ollama's protocol. A request with tools is decoded to their schema, because the embedded model calls no tools
-by itself; pictures are taken in and not looked at; a pull moves no bytes, it only counts them.
+by itself: it must call one, and once a call has been answered it may say something instead. Pictures are taken in and
+not looked at; a pull moves no bytes, it only counts them.
 """
 
 from __future__ import annotations
@@ -107,16 +108,28 @@ def _handler(engine: Chat, seen: Seen) -> type[BaseHTTPRequestHandler]:  # noqa:
 def _request(asked: dict[str, Any]) -> ChatRequest:
     options = asked.get("options", {})
     return ChatRequest(
-        messages=[ChatTurn(turn["role"], turn["content"]) for turn in asked["messages"]],
+        messages=_turns(asked),
         max_tokens=options["num_predict"],
         temperature=options["temperature"],
         seed=options["seed"],
         stop=options.get("stop", ()),
-        json_schema=_schema_of_tools(asked["tools"]) if asked.get("tools") else asked.get("format"),
+        json_schema=_schema_of_tools(asked) if asked.get("tools") else asked.get("format"),
     )
 
 
-def _schema_of_tools(tools: list[dict[str, Any]]) -> dict[str, Any]:
+def _printed(turn: dict[str, Any]) -> str:
+    """The calls of an earlier reply, as the model wrote them."""
+    return "\n".join(json.dumps(call["function"]) for call in turn.get("tool_calls") or ())
+
+
+def _turns(asked: dict[str, Any]) -> list[ChatTurn]:
+    turns = [ChatTurn(turn["role"], turn.get("content") or _printed(turn)) for turn in asked["messages"]]
+    if tools := "\n".join(json.dumps(tool["function"]) for tool in asked.get("tools") or ()):
+        turns.insert(0, ChatTurn("system", f"Tools:\n{tools}"))
+    return turns
+
+
+def _schema_of_tools(asked: dict[str, Any]) -> dict[str, Any]:
     calls = [
         {
             "type": "object",
@@ -124,14 +137,18 @@ def _schema_of_tools(tools: list[dict[str, Any]]) -> dict[str, Any]:
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
-        for tool in tools
+        for tool in asked["tools"]
     ]
-    return {"anyOf": calls}
+    said = {"type": "object", "properties": {"content": {"const": "done"}}, "required": ["content"]}
+    has_answers = any(turn["role"] == "tool" for turn in asked["messages"])
+    return {"anyOf": [*calls, said] if has_answers else calls}
 
 
 def _tool_call(reply: ChatReply) -> dict[str, Any]:
-    row = _message("")
-    row["message"]["tool_calls"] = [{"function": json.loads(reply.text)}]
+    written = json.loads(reply.text)
+    row = _message(written.get("content", ""))
+    if "name" in written:
+        row["message"]["tool_calls"] = [{"function": written}]
     return row
 
 

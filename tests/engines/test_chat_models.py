@@ -17,7 +17,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel, Field, SecretStr
-from small_llm import CONTEXT, LIGHT, small_llm, with_options
+from small_llm import CONTEXT, LIGHT, llama_openai_server, small_llm, with_options
 
 from engines.catalog import Catalog, ModelEntry
 from engines.controller import LoadProgress, ModelController
@@ -102,16 +102,7 @@ def engine(weights: Callable[[str], Path]) -> Iterator[CountedLlama]:
 
 @pytest.fixture(scope="module")
 def openai_server(weights: Callable[[str], Path]) -> Iterator[str]:
-    """llama.cpp's own OpenAI-compatible server."""
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(next(small_llm(weights).folder.glob("*.gguf")))
-    params.n_ctx, params.n_gpu_layers, params.verbosity, params.cpuparams.n_threads = CONTEXT, 0, -1, 2
-    params.api_keys = ["the key"]
-    server = xllamacpp.Server(params)
-    yield server.listening_address
-    del server
+    yield from llama_openai_server(small_llm(weights).folder, CONTEXT)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from PIL import Image
 from pydantic import SecretStr
-from small_llm import CONTEXT, small_llm
+from small_llm import CONTEXT, llama_openai_server, small_llm
 
 from engines.catalog import Catalog, ModelEntry
 from engines.controller import ModelController
@@ -60,15 +60,7 @@ def engine(weights: Callable[[str], Path]) -> Iterator[LlamaCpp]:
 
 @pytest.fixture(scope="module")
 def llama_cpp(weights: Callable[[str], Path]) -> Iterator[str]:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(next(small_llm(weights).folder.glob("*.gguf")))
-    params.n_ctx, params.n_gpu_layers, params.verbosity, params.cpuparams.n_threads = CONTEXT, 0, -1, 2
-    params.api_keys = ["the key"]
-    server = xllamacpp.Server(params)
-    yield server.listening_address
-    del server
+    yield from llama_openai_server(small_llm(weights).folder, CONTEXT)
 
 
 @pytest.fixture(params=["ollama", "openai"])

@@ -23,7 +23,7 @@ from engines.protocols import ChatReply, ChatRequest, ChatTurn
 from engines.text.llm import LlamaCpp
 
 
-def damaged(folder: Path, **options: int) -> LoadContext:
+def damaged(folder: Path, **options: object) -> LoadContext:
     return LoadContext(entry=with_options(Catalog.load().get(LIGHT), **options), folder=folder)
 
 
@@ -83,6 +83,10 @@ class TestAnswers:
             llm.complete(ChatRequest([]))
         with pytest.raises(InputError, match="at least 1, not 0"):
             llm.complete(user("hi", max_tokens=0))
+
+    def test_refuses_a_request_for_an_adapter_that_it_does_not_have(self, llm: LlamaCpp) -> None:
+        with pytest.raises(InputError, match="has no adapter 'rhymes'"):
+            llm.complete(user("hi", adapter="rhymes"))
 
     def test_a_failing_listener_is_not_swallowed(self, llm: LlamaCpp) -> None:
         def full(_: str) -> None:
@@ -322,6 +326,15 @@ class TestDamagedWeights:
     def test_options_that_make_no_sense_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="options"):
             LlamaCpp(damaged(tmp_path, context_tokens=3))
+
+    def test_an_adapter_that_is_not_there_is_named_and_leaves_nothing_behind(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        (tmp_path / "model.gguf").write_bytes(b"")
+        with pytest.raises(EngineError, match=r"no adapter .*planner/none\.gguf"):
+            LlamaCpp(damaged(tmp_path, adapters={"plan": "planner/none.gguf"}))
+        assert [path.name for path in tmp_path.iterdir()] == ["model.gguf"]
 
 
 @pytest.mark.models
