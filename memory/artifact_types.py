@@ -38,3 +38,9 @@ class Lineage(BaseModel):
     seed: int | None = None
     parents: tuple[str, ...] = ()
     """Ids of the artifacts it was made from."""
+    call: str = ""
+    """The id of the tool's call: artifacts of one call share it."""
+    seconds: float | None = None
+    """How long the call had worked when the artifact was made."""
+    replay_of: str | None = None
+    """The artifact that the call was to make again."""

@@ -8,15 +8,11 @@ may leave a file without a row, never a row without a file; `ArtifactStore.sweep
 from __future__ import annotations
 
 import asyncio
-import errno
-import hashlib
 import io
-import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import uuid4
@@ -25,15 +21,20 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import InputError, NotFoundError, SensoriumError
-from engines.progress import Cancelled, CancelToken
+from engines.progress import CancelToken
 from memory.artifact_types import ArtifactKind, ArtifactRef, Lineage
+from memory.blobs import Blobs
+from memory.chats import naming_key
 from memory.database import Database
+from memory.garbage import Collected, Needed, find_unneeded, freed_bytes, remove_unneeded, who_needs
+from memory.lineage_graph import MAX_DEPTH, LineageGraph, lineage_graph, parents_of
 from memory.names import safe_name
+from memory.quotas import Quota, Usage, has_file, usage_in
+from memory.receiving import disk_error, receive
 from memory.tables import ArtifactRow
 
-_CHUNK = 1 << 20
-_INCOMING = ".incoming"
-_STALE_SECONDS = 86_400
+_TRIES = 3
+"""How often a file that others keep removing is brought in again."""
 
 #: Kinds that no media library reads, and their MIME type when the caller names none.
 _PLAIN: dict[ArtifactKind, str] = {
@@ -71,22 +72,26 @@ class _Plain:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
-    sha256: str
-    bytes: int
-
-
 class ArtifactStore:
     """One owner's artifacts. Another owner's raise NotFoundError, as if they were not there."""
 
-    def __init__(self, db: Database, root: Path, owner: str, *, probe: Probe, max_bytes: int = 200_000_000) -> None:
-        """``root`` is the folder of all owners' files; ``max_bytes`` is the size of the largest file taken."""
+    def __init__(
+        self,
+        db: Database,
+        blobs: Blobs,
+        owner: str,
+        *,
+        probe: Probe,
+        max_bytes: int = 200_000_000,
+        quota: Quota = Quota(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """``blobs`` holds all owners' files; ``max_bytes`` is the size of the largest file taken."""
         self._db = db
-        self._root = root
+        self._blobs = blobs
         self._owner = owner
         self._probe = probe
         self._max_bytes = max_bytes
+        self._quota = quota
 
     # --------------------------------------------------------------------------------------------------- adding
 
@@ -103,7 +108,8 @@ class ArtifactStore:
         named as such are not probed.
 
         Raises InputError for a file that is not there or is too large, MediaError for one that can't be read,
-        SensoriumError when the disk is full.
+        QuotaError when the owner keeps too much already, SensoriumError when the disk is full, UnavailableError when
+        the files' store can't be reached.
         """
         return await self._add(lambda: path.open("rb"), name or path.name, lineage, kind, mime)
 
@@ -128,10 +134,11 @@ class ArtifactStore:
         mime: str | None,
     ) -> ArtifactRef:
         name = safe_name(name)
-        incoming = self._root / _INCOMING / uuid4().hex
+        incoming = self._blobs.incoming / uuid4().hex
         cancel = CancelToken()
         try:
-            received = await asyncio.to_thread(_receive, source, incoming, name, self._max_bytes, cancel)
+            await self.check_room(name)
+            received = await asyncio.to_thread(receive, source, incoming, name, self._max_bytes, cancel)
             info = await self._look_at(incoming, name, kind, mime)
             row = ArtifactRow(
                 id=uuid4().hex,
@@ -161,16 +168,50 @@ class ArtifactStore:
 
     async def _keep(self, incoming: Path, row: ArtifactRow) -> None:
         try:
-            async with self._db.transaction() as session:
-                await self._db.alone(session, f"file:{row.sha256}")
-                await asyncio.to_thread(_put_in_place, incoming, self._file(row.sha256))
-                session.add(row)
+            for _ in range(_TRIES):
+                await asyncio.to_thread(self._blobs.prepare, incoming, row.sha256)
+                if await self._keep_prepared(incoming, row):
+                    return
+            raise SensoriumError(
+                f"{row.name} can't be stored: its file was removed again and again meanwhile.", fix="Try it once more."
+            )
         except Exception as error:
             with suppress(Exception):  # the first error is the one to tell; a sweep would find the file too
                 await self._remove_if_unnamed(row.sha256)
             if isinstance(error, OSError):
-                raise _disk_error(error, row.name) from error
+                raise disk_error(error, row.name) from error
             raise
+
+    async def _keep_prepared(self, incoming: Path, row: ArtifactRow) -> bool:
+        async with self._db.transaction() as session:
+            if self._quota:
+                await self._db.alone(session, f"quota:{self._owner}")
+                await self._check_quota(session, row)
+            if row.lineage["parents"]:  # whoever collects garbage must not overlook that they are needed
+                await self._db.alone(session, naming_key(self._owner))
+            await self._db.alone(session, f"file:{row.sha256}")
+            kept = await asyncio.to_thread(self._blobs.keep, incoming, row.sha256)
+            if kept:
+                session.add(row)
+                await session.flush()  # what it was made from refers to it
+                session.add_all(parents_of(row))
+            return kept
+
+    # --------------------------------------------------------------------------------------------------- quotas
+
+    async def usage(self) -> Usage:
+        """How much this owner keeps."""
+        async with self._db.session() as session:
+            return await usage_in(session, self._owner)
+
+    async def check_room(self, name: str) -> None:
+        """Raises QuotaError when nothing more may be kept, whatever its size: to be asked before long work."""
+        if self._quota:
+            self._quota.check(await self.usage(), more_bytes=1, name=name)
+
+    async def _check_quota(self, session: AsyncSession, row: ArtifactRow) -> None:
+        more = 0 if await has_file(session, self._owner, row.sha256) else row.bytes
+        self._quota.check(await usage_in(session, self._owner), more_bytes=more, name=row.name)
 
     # -------------------------------------------------------------------------------------------------- reading
 
@@ -178,15 +219,26 @@ class ArtifactStore:
         return _ref(await self._row(id))
 
     async def path(self, id: str) -> Path:  # noqa: A002 - what callers call it
-        """The file, to be read and never written: other artifacts may share it."""
+        """The file, to be read and never written: other artifacts may share it. From a remote store it is fetched.
+
+        Raises UnavailableError when that can't be reached.
+        """
         row = await self._row(id)
-        path = self._file(row.sha256)
-        if not await asyncio.to_thread(path.is_file):
-            raise NotFoundError(f"The file of artifact {id!r} ({row.name}) is gone from the disk.")
-        return path
+        try:
+            return await asyncio.to_thread(self._blobs.fetch, row.sha256, row.bytes)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"The file of artifact {id!r} ({row.name}) is gone from the disk.") from error
+        except OSError as error:
+            raise disk_error(error, row.name) from error
 
     async def lineage(self, id: str) -> Lineage:  # noqa: A002 - what callers call it
         return Lineage.model_validate((await self._row(id)).lineage)
+
+    async def graph(self, id: str, *, depth: int = 10) -> LineageGraph:  # noqa: A002 - what callers call it
+        """What the artifact was made from and what was made of it, up to ``depth`` generations away."""
+        await self._row(id)
+        async with self._db.session() as session:
+            return await lineage_graph(session, self._owner, id, depth=max(1, min(depth, MAX_DEPTH)))
 
     async def list(self, kind: ArtifactKind | None = None, limit: int = 100) -> tuple[ArtifactRef, ...]:
         """The newest first."""
@@ -197,6 +249,24 @@ class ArtifactStore:
             rows = await session.scalars(query.order_by(ArtifactRow.created_at.desc(), ArtifactRow.id).limit(limit))
             return tuple(_ref(row) for row in rows)
 
+    async def find(self, start: str) -> ArtifactRef:
+        """The artifact whose id begins so. Raises NotFoundError, and InputError where several do."""
+        query = select(ArtifactRow).where(ArtifactRow.owner == self._owner)
+        query = query.where(ArtifactRow.id.startswith(start, autoescape=True)).limit(2)
+        async with self._db.session() as session:
+            rows = (await session.scalars(query)).all()
+        if len(rows) > 1 and start:
+            raise InputError(f"Several artifacts begin with {start[:80]!r}.", fix="Write more of the id.")
+        if not rows or not start:
+            raise NotFoundError(f"There is no artifact {start[:80]!r}.", fix="See: sensorium artifacts list")
+        return _ref(rows[0])
+
+    async def needed_by(self, id: str) -> Needed:  # noqa: A002 - what callers call it
+        """Who would miss it."""
+        await self._row(id)
+        async with self._db.session() as session:
+            return await who_needs(session, self._owner, id)
+
     # ------------------------------------------------------------------------------------------------- removing
 
     async def delete(self, id: str) -> None:  # noqa: A002 - what callers call it
@@ -206,13 +276,29 @@ class ArtifactStore:
             await session.execute(delete(ArtifactRow).where(ArtifactRow.id == row.id, ArtifactRow.owner == self._owner))
         await self._remove_if_unnamed(row.sha256)
 
+    async def collect(
+        self, *, older_than: timedelta, also_kept: Collection[str] = (), dry_run: bool = False
+    ) -> Collected:
+        """Remove what nothing names and is older than that (see `memory.garbage`), and sweep. With ``dry_run`` only
+        say what would go; files that have no artifact are not looked for then.
+        """
+        if dry_run:
+            async with self._db.session() as session:
+                rows = await find_unneeded(session, self._owner, older_than=older_than, also_kept=also_kept)
+                freed = await freed_bytes(session, rows)
+            return Collected(tuple(map(_ref, rows)), freed, 0)
+        rows = await remove_unneeded(self._db, self._owner, older_than=older_than, also_kept=also_kept)
+        files = {row.sha256: row.bytes for row in rows}
+        removed = [size for sha256, size in files.items() if await self._remove_if_unnamed(sha256)]
+        return Collected(tuple(map(_ref, rows)), sum(removed), await self.sweep())
+
     async def sweep(self) -> int:
         """Remove files that a crash left without a row, and uploads given up a day ago; say how many there were.
 
         Goes over the files of all owners, which share them.
         """
-        removed = await asyncio.to_thread(_remove_stale_uploads, self._root / _INCOMING)
-        for sha256 in await asyncio.to_thread(_stored_hashes, self._root):
+        removed = await asyncio.to_thread(self._blobs.remove_stale)
+        for sha256 in await asyncio.to_thread(lambda: tuple(self._blobs.hashes())):
             if not await self._is_named(sha256):  # looked at first without keeping writers waiting
                 removed += await self._remove_if_unnamed(sha256)
         return removed
@@ -220,10 +306,9 @@ class ArtifactStore:
     async def _remove_if_unnamed(self, sha256: str) -> bool:
         async with self._db.transaction() as session:
             await self._db.alone(session, f"file:{sha256}")
-            path = self._file(sha256)
-            if await _names(session, sha256) or not await asyncio.to_thread(path.is_file):
+            if await _names(session, sha256):
                 return False
-            await asyncio.to_thread(path.unlink)
+            await asyncio.to_thread(self._blobs.remove, sha256)
             return True
 
     async def _is_named(self, sha256: str) -> bool:
@@ -231,9 +316,6 @@ class ArtifactStore:
             return await _names(session, sha256)
 
     # -------------------------------------------------------------------------------------------------- helpers
-
-    def _file(self, sha256: str) -> Path:
-        return self._root / sha256[:2] / sha256[2:]
 
     async def _row(self, artifact_id: str) -> ArtifactRow:
         query = select(ArtifactRow).where(ArtifactRow.id == artifact_id, ArtifactRow.owner == self._owner)
@@ -247,75 +329,6 @@ class ArtifactStore:
 async def _names(session: AsyncSession, sha256: str) -> bool:
     """Whether anybody's row names the file."""
     return await session.scalar(select(ArtifactRow.id).where(ArtifactRow.sha256 == sha256).limit(1)) is not None
-
-
-def _stored_hashes(root: Path) -> tuple[str, ...]:
-    return tuple(path.parent.name + path.name for path in root.glob("??/*") if len(path.name) == 62)
-
-
-def _remove_stale_uploads(folder: Path) -> int:
-    removed = 0
-    for path in folder.glob("*"):
-        with suppress(FileNotFoundError):  # it has just been put in place
-            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
-                path.unlink()
-                removed += 1
-    return removed
-
-
-def _receive(source: Callable[[], BinaryIO], target: Path, name: str, max_bytes: int, cancel: CancelToken) -> _Received:
-    """Copy a stream to ``target``, safely on the disk, and hash it on the way. Leaves nothing when it fails."""
-    try:
-        stream = source()
-    except OSError as error:
-        raise InputError(f"{name} can't be read: {error.strerror}.", fix="Check the path.") from error
-    try:
-        with stream:
-            return _copy(stream, target, name, max_bytes, cancel)
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise _disk_error(error, name) from error
-    except (InputError, Cancelled):
-        target.unlink(missing_ok=True)
-        raise
-
-
-def _copy(stream: BinaryIO, target: Path, name: str, max_bytes: int, cancel: CancelToken) -> _Received:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with target.open("xb") as file:
-        cancel.check()
-        while chunk := stream.read(_CHUNK):
-            cancel.check()
-            size += len(chunk)
-            if size > max_bytes:
-                raise InputError(
-                    f"{name} is larger than {max_bytes / 1e6:g} MB.", fix="Send a smaller file, or raise the limit."
-                )
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return _Received(digest.hexdigest(), size)
-
-
-def _put_in_place(incoming: Path, target: Path) -> None:
-    """Whole or not at all. A file that is there already has the same bytes, or was damaged and is mended."""
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    incoming.replace(target)
-    if os.name != "posix":  # elsewhere a folder can't be opened to have its entries written out
-        return
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _disk_error(error: OSError, name: str) -> SensoriumError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SensoriumError(f"There is no room left on the disk to store {name}.", fix="Free some space.")
-    return SensoriumError(f"{name} can't be stored: {error.strerror}.", fix="Check the data folder and its disk.")
 
 
 def _ref(row: ArtifactRow) -> ArtifactRef:

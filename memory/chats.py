@@ -9,30 +9,38 @@ from typing import Any, Literal, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engines.errors import InputError, NotFoundError, SensoriumError
+from engines.errors import ConflictError, InputError, NotFoundError
 from memory.database import Database
 from memory.event_log import append_in, to_event
-from memory.events import Event, RunCancelled, RunFailed, RunFinished
+from memory.events import ApprovalRequired, Event, RunCancelled, RunFailed, RunFinished, RunInterrupted
 from memory.processes import Process, this_process
 from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow, ThreadRow
 
-RunStatus = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+RunStatus = Literal["queued", "running", "waiting", "finished", "failed", "cancelled", "interrupted"]
 EndStatus = Literal["finished", "failed", "cancelled", "interrupted"]
 
-#: Statuses of a run that has not ended.
-OPEN: tuple[RunStatus, ...] = ("queued", "running")
+#: Statuses of a run that a process works on.
+WORKING: tuple[RunStatus, ...] = ("queued", "running")
+
+#: Statuses of a run that has not ended. One that waits for an approval is no process's: any may go on with it.
+OPEN: tuple[RunStatus, ...] = (*WORKING, "waiting")
 
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TITLE_CHARS = 60
-_INTERRUPTED = RunFailed(
-    code="interrupted",
+_INTERRUPTED = RunInterrupted(
     message="The program was stopped while it worked on this.",
-    fix="Send the message again.",
+    fix="Resume it: it goes on where it stopped.",
 )
+_WHAT_NOW = {
+    "queued": "Wait until it has ended.",
+    "running": "Follow its events, or cancel it.",
+    "waiting": "Answer what it asks: approve, edit or deny.",
+    "interrupted": "Resume it.",
+}
 
 
 class _Info(BaseModel):
@@ -40,10 +48,13 @@ class _Info(BaseModel):
 
 
 class ThreadInfo(_Info):
-    """``title`` is the first message, shortened; empty before it."""
+    """``title`` is the first message, shortened; empty before it. ``forked_at``: of a fork, the run of another
+    conversation before which it was made; it may have been deleted since.
+    """
 
     id: str
     title: str
+    forked_at: str | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -61,7 +72,9 @@ class MessageInfo(_Info):
 
 
 class RunInfo(_Info):
-    """``attachments`` are artifact ids; ``error`` is ``{"code", "message", "fix"}``."""
+    """``attachments`` are artifact ids; ``error`` is ``{"code", "message", "fix"}``; ``parent_run`` is the
+    id of the run that this one repeats or goes on from, which may have been deleted since.
+    """
 
     id: str
     thread_id: str
@@ -70,8 +83,14 @@ class RunInfo(_Info):
     message: str
     attachments: tuple[str, ...]
     error: dict[str, Any] | None
+    parent_run: str | None
     created_at: datetime
     finished_at: datetime | None
+
+
+def naming_key(owner: str) -> str:
+    """The lock of whoever lets a message name artifacts that were there before, or removes what none names."""
+    return f"artifacts:{owner}"
 
 
 async def owners(db: Database) -> list[str]:
@@ -147,11 +166,19 @@ class Chats:
 
     # --------------------------------------------------------------------------------------------------- runs
 
-    async def start_run(self, thread_id: str, message: str, attachments: Sequence[str] = (), *, model: str) -> RunInfo:
+    async def start_run(
+        self,
+        thread_id: str,
+        message: str,
+        attachments: Sequence[str] = (),
+        *,
+        model: str,
+        parent_run: str | None = None,
+    ) -> RunInfo:
         """Store the user's message and a run that answers it, before anything else is done about it.
 
-        ``attachments`` are ids of this owner's artifacts. Raises NotFoundError for a thread or an artifact that
-        is not there.
+        ``attachments`` are ids of this owner's artifacts; ``parent_run`` is the run that this one repeats or goes on
+        from. Raises NotFoundError for a thread, an artifact or a parent that is not there.
         """
         process, now, message = this_process(), datetime.now(UTC), storable(message)
         run = RunRow(
@@ -164,17 +191,62 @@ class Chats:
             attachments=list(attachments),
             pid=process.pid,
             process_started=process.started,
+            parent_run=parent_run,
             created_at=now,
         )
         async with self._db.transaction() as session:
+            if parent_run is not None:
+                await self._run(session, parent_run)
             thread = await self._thread(session, thread_id)
             thread.updated_at = now
             thread.title = thread.title or _title(message)
+            await self._db.alone(session, naming_key(self._owner))
             await self._check_artifacts(session, attachments)
             session.add(run)
             await session.flush()  # the message refers to the run
             session.add(self._message(run, "user", message, attachments, now))
         return RunInfo.model_validate(run)
+
+    async def pause_run(self, run_id: str) -> RunInfo:
+        """Let a run wait for somebody's approval: from now on it is no process's, and survives the end of this one.
+
+        Raises NotFoundError when there is no such run, ConflictError when it is not being worked on.
+        """
+        return await self._change(run_id, WORKING, status="waiting")
+
+    async def resume_run(self, run_id: str, was: Literal["waiting", "interrupted"] = "waiting") -> RunInfo:
+        """Go on, in this process, with a run that waits or was interrupted. Of several that try, one does.
+
+        Raises NotFoundError when there is no such run, ConflictError when that is not how it stands (any more).
+        """
+        here = this_process()
+        process = {"pid": here.pid, "process_started": here.started}
+        return await self._change(run_id, (was,), status="running", error=None, finished_at=None, **process)
+
+    async def waiting(self, thread_id: str) -> list[RunInfo]:
+        """The runs of a conversation that wait for an answer, oldest first."""
+        return await self._found(RunRow.thread_id == thread_id, RunRow.status == "waiting")
+
+    async def interrupted(self, since: datetime) -> list[RunInfo]:
+        """The runs that were found interrupted after ``since``, oldest first."""
+        return await self._found(RunRow.status == "interrupted", RunRow.finished_at >= since)
+
+    async def unfinished(self) -> list[RunInfo]:
+        """The runs that somebody may go on with: those that wait and those that were interrupted, oldest first."""
+        return await self._found(RunRow.status.in_(("waiting", "interrupted")))
+
+    async def set_message(self, run_id: str, message: str) -> None:
+        """What the user said, once a voice message was written down. Raises NotFoundError."""
+        text = storable(message)
+        async with self._db.transaction() as session:
+            run = await self._run(session, run_id)
+            run.message = text
+            thread = await self._thread(session, run.thread_id)
+            thread.title = thread.title or _title(text)
+            of_user = update(MessageRow).where(
+                MessageRow.owner == self._owner, MessageRow.run_id == run_id, MessageRow.role == "user"
+            )
+            await session.execute(of_user.values(text=text))
 
     async def finish_run(
         self,
@@ -187,7 +259,7 @@ class Chats:
     ) -> RunInfo:
         """End a run and store its answer, or what there is of one, as the assistant's message.
 
-        Raises NotFoundError when there is no such run, SensoriumError when it has ended already.
+        Raises NotFoundError when there is no such run, ConflictError when it has ended already.
         """
         if status not in get_args(EndStatus):
             raise InputError(f"A run can't end as {status!r}.")
@@ -209,10 +281,11 @@ class Chats:
     async def mark_interrupted(self, alive: Collection[str] = ()) -> int:
         """Mark the runs that a killed process left behind as interrupted, and say how many there were.
 
-        ``alive``: ids of the runs this process works on. Runs of other living processes are left alone. Each gets a
-        last event, so that whoever follows it learns of its end; one that had logged its last event ends as that says.
+        ``alive``: ids of the runs this process works on. Runs of other living processes are left alone, and so are
+        those that wait. Each gets a `run.interrupted`; one that had logged its last event ends as that says, and one
+        that had asked its user waits.
         """
-        unended = select(RunRow).where(RunRow.owner == self._owner, RunRow.status.in_(OPEN))
+        unended = select(RunRow).where(RunRow.owner == self._owner, RunRow.status.in_(WORKING))
         here = this_process()
         count = 0
         async with self._db.transaction() as session:
@@ -225,6 +298,12 @@ class Chats:
 
     # ------------------------------------------------------------------------------------------------ helpers
 
+    async def _found(self, *which: ColumnElement[bool]) -> list[RunInfo]:
+        query = select(RunRow).where(RunRow.owner == self._owner, *which)
+        async with self._db.session() as session:
+            rows = await session.scalars(query.order_by(RunRow.created_at, RunRow.id))
+            return [RunInfo.model_validate(row) for row in rows]
+
     async def _end(
         self,
         session: AsyncSession,
@@ -235,19 +314,28 @@ class Chats:
         error: dict[str, Any] | None,
     ) -> RunRow:
         now = datetime.now(UTC)
-        # The condition stands in the UPDATE: of two that end a run at the same moment, one does.
-        ended = await session.scalar(
-            update(RunRow)
-            .where(RunRow.id == run_id, RunRow.owner == self._owner, RunRow.status.in_(OPEN))
-            .values(status=status, error=error, finished_at=now)
-            .returning(RunRow.id)
-        )
-        run = await self._run(session, run_id)
-        if ended is None:
-            raise SensoriumError(f"Run {run_id} has ended already: it is {run.status}.")
+        run = await self._change_in(session, run_id, OPEN, status=status, error=error, finished_at=now)
         if answer is not None or artifacts:
             session.add(self._message(run, "assistant", answer or "", artifacts, now))
             (await self._thread(session, run.thread_id)).updated_at = now
+        return run
+
+    async def _change(self, run_id: str, was: Sequence[RunStatus], **values: Any) -> RunInfo:
+        async with self._db.transaction() as session:
+            return RunInfo.model_validate(await self._change_in(session, run_id, was, **values))
+
+    async def _change_in(self, session: AsyncSession, run_id: str, was: Sequence[RunStatus], **values: Any) -> RunRow:
+        # The condition stands in the UPDATE: of two that change a run at the same moment, one does.
+        changed = await session.scalar(
+            update(RunRow)
+            .where(RunRow.id == run_id, RunRow.owner == self._owner, RunRow.status.in_(was))
+            .values(**values)
+            .returning(RunRow.id)
+        )
+        run = await self._run(session, run_id)
+        if changed is None:
+            ended = "" if run.status in (*OPEN, "interrupted") else "has ended already: it "
+            raise ConflictError(f"Run {run_id} {ended}is {run.status}.", fix=_WHAT_NOW.get(run.status, ""))
         return run
 
     async def _interrupt(self, session: AsyncSession, run_id: str) -> bool:
@@ -262,6 +350,8 @@ class Chats:
             await self._end(session, run_id, "failed", None, (), body.model_dump(exclude={"type"}))
         elif isinstance(body, RunCancelled):
             await self._end(session, run_id, "cancelled", None, (), None)
+        elif isinstance(body, ApprovalRequired):
+            await self._change_in(session, run_id, WORKING, status="waiting")
         else:
             seq = last.seq + 1 if last else 0
             await append_in(session, [Event(run_id=run_id, seq=seq, at=datetime.now(UTC), body=_INTERRUPTED)])
@@ -315,7 +405,7 @@ class Chats:
         made = (
             select(EventRow.body)
             .join(RunRow)
-            .where(RunRow.owner == self._owner, EventRow.type == "tool.artifact", of_runs)
+            .where(RunRow.owner == self._owner, EventRow.type.in_(("tool.artifact", "speech")), of_runs)
         )
         named = {id_ for ids in await session.scalars(messages) for id_ in ids}
         return named | {body["artifact"]["id"] for body in await session.scalars(made)}

@@ -18,20 +18,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from engines.errors import InputError, MissingExtraError, SensoriumError
 from engines.progress import to_the_end
-from memory.tables import SCHEMA_VERSION, Base, SchemaRow
+from memory.blocking import BUSY_SECONDS
+from memory.migrate import migrate
 
-#: How long a writer waits for writers of other processes.
-BUSY_SECONDS = 30.0
-
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_PACKAGES = {"psycopg": "psycopg[binary]"}
-_URL_HINT = "Write it like sqlite:///folder/sensorium.db"
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_URL_HINT = "Write it like sqlite:///folder/sensorium.db or postgresql://user:password@host/name"
 
 
 class _Undisturbed(AsyncSession):
@@ -80,24 +83,23 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Database:
-        """Open the database, making file and tables where there are none.
+        """Open the database, making file and tables where there are none and migrating those of an earlier version.
 
         ``url`` as SQLAlchemy writes it: ``sqlite:///folder/sensorium.db``, ``postgresql://user@host/name``.
         Raises InputError for a URL that can't be used, SensoriumError for a database that can't be opened
-        or that another version of the project made, MissingExtraError without the driver.
+        or migrated, or that a later version of the project made, MissingExtraError without the driver.
         """
-        parsed = _parse(url)
+        parsed = parse_url(url)
         where = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite":
             where = str(parsed.database)
             await asyncio.to_thread(prepare_file, Path(where))
-        database = cls(_make_engine(parsed))
+        engine = _make_engine(parsed)  # first: it knows which driver is missing
         try:
-            await database._make_or_check_tables(where)
-        except BaseException:
-            await database.close()
-            raise
-        return database
+            await to_the_end(asyncio.to_thread(migrate, parsed, where))
+        except DBAPIError as error:
+            raise _cannot_open(where, error.orig) from error
+        return cls(engine)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -142,36 +144,16 @@ class Database:
         if not self._sqlite:
             await session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": key})
 
-    async def _make_or_check_tables(self, where: str) -> None:
-        try:
-            async with self._write() as session:
-                await self.alone(session, "schema")
-                connection = await session.connection()
-                found = await connection.run_sync(_our_tables)
-                if not found:
-                    await connection.run_sync(Base.metadata.create_all)
-                    session.add(SchemaRow(version=SCHEMA_VERSION))
-                    return
-                has_version = SchemaRow.__tablename__ in found
-                version = await session.scalar(select(SchemaRow.version)) if has_version else None
-        except DBAPIError as error:
-            raise _cannot_open(where, error.orig) from error
-        if version != SCHEMA_VERSION:
-            raise SensoriumError(
-                f"{where} was made by another version of Sensorium: its tables are of version "
-                f"{'unknown' if version is None else version}, this program's are of version {SCHEMA_VERSION}.",
-                fix="Start the version that made it, or move it away to begin with an empty one.",
-            )
 
-
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """With the driver this project uses. Raises InputError for a URL that can't be used."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         raise InputError("The database URL can't be read.", fix=_URL_HINT) from error
-    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise InputError(f"{parsed.get_backend_name()} databases are not supported.", fix="Use SQLite or PostgreSQL.")
+    if parsed.drivername not in _DRIVERS:
+        raise InputError(f"{parsed.drivername} databases are not supported.", fix=_URL_HINT)
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise InputError("The database URL names no file.", fix=_URL_HINT)
     return parsed
@@ -181,13 +163,9 @@ def _make_engine(url: URL) -> AsyncEngine:
     dumps = partial(json.dumps, separators=(",", ":"))
     try:
         engine = create_async_engine(url, json_serializer=dumps, pool_pre_ping=url.get_backend_name() != "sqlite")
-    except NoSuchModuleError as error:
-        raise InputError(f"There is no database driver {url.drivername!r}.", fix=_URL_HINT) from error
     except ImportError as error:
-        driver = url.get_driver_name()
         raise MissingExtraError(
-            f"The database URL needs the driver {driver!r}, which is not installed.",
-            fix=f"Run: pip install '{_PACKAGES.get(driver, driver)}'",
+            "PostgreSQL needs its driver, which is not installed.", fix="Run: pip install 'sensorium[postgres]'"
         ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _on_connect)
@@ -234,13 +212,8 @@ def prepare_file(path: Path) -> None:
         )
 
 
-def _our_tables(connection: Connection) -> set[str]:
-    """Other tables may stand beside ours: LangGraph's checkpoints do, when they are kept in the same file."""
-    return set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
-
-
 def _cannot_open(where: str, reason: object) -> SensoriumError:
     return SensoriumError(
         f"The database {where} can't be opened: {reason}.",
-        fix="Check the path and its permissions; a file that is no database must be moved away.",
+        fix="Check its address and your permissions; a file that is no database must be moved away.",
     )

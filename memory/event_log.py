@@ -64,6 +64,22 @@ class EventLog:
             rows = await session.scalars(query.order_by(EventRow.seq).limit(limit))
             return [to_event(row) for row in rows]
 
+    async def read_all(self, run_id: str) -> list[Event]:
+        """All there is."""
+        found: list[Event] = []
+        while batch := await self.read(run_id, len(found) - 1):
+            found += batch
+        return found
+
+    async def of_thread(self, thread_id: str, *types: str) -> list[Event]:
+        """The events of some types of all runs of a conversation, the oldest run first."""
+        query = select(EventRow).join(RunRow).where(RunRow.thread_id == thread_id, EventRow.type.in_(types))
+        if self._owner is not None:
+            query = query.where(RunRow.owner == self._owner)
+        async with self._db.session() as session:
+            rows = await session.scalars(query.order_by(RunRow.created_at, RunRow.id, EventRow.seq))
+            return [to_event(row) for row in rows]
+
     async def last_seq(self, run_id: str) -> int:
         """The number of the newest event; -1 when there is none."""
         query = select(func.max(EventRow.seq)).where(EventRow.run_id == run_id)

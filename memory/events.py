@@ -36,11 +36,19 @@ class Receipt(Body):
     quality: str = ""
     note: str = ""
     seconds: float = 0.0
+    taken_from: str | None = None
+    """The run that did it, where this one has only taken the result."""
 
 
 class Usage(Body):
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
 
 
 class PlannedStep(Body):
@@ -57,6 +65,25 @@ class RunStarted(Body):
     message: str
     attachments: tuple[ArtifactRef, ...] = ()
     model: str
+    options: dict[str, Any] = {}
+    """What the user asked for with it (`graphs.options.TurnOptions`), as far as it isn't the usual."""
+
+
+class RunInterrupted(Body):
+    """The process that worked on the run has gone. It is no end: `run.resumed` follows when the run is taken up."""
+
+    type: Literal["run.interrupted"] = "run.interrupted"
+    code: str = "interrupted"
+    message: str
+    fix: str = ""
+
+
+class RunResumed(Body):
+    """The run goes on where its last checkpoint stands. An answer that was begun is written anew: what `message.delta`
+    brought before this event no longer counts.
+    """
+
+    type: Literal["run.resumed"] = "run.resumed"
 
 
 class MessageDelta(Body):
@@ -73,12 +100,43 @@ class PlanMade(Body):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     """What the checker mended or left out."""
+    question: str = ""
+    """What the user is asked instead; then there are no steps."""
+    cost_seconds: float = 0.0
+    """Work of all steps, roughly, on two CPU cores."""
+    dangers: tuple[str, ...] = ()
+    """What a user may want to be asked about first (`tools.types.Danger`)."""
+
+
+class ApprovalQuestion(Body):
+    """A call that its user is asked about first. The step's arguments are names (of files, of earlier results), never
+    ids, and may be edited. ``seconds`` and ``dollars`` are predicted.
+    """
+
+    step: PlannedStep
+    text: str
+    """What is asked, in plain words."""
+    danger: str
+    seconds: float
+    dollars: float = 0.0
+    consent: bool = False
+    """Approving says that the person whose voice or likeness it is agrees."""
+    editable: dict[str, Any] = {}
+    """JSON schema of each argument that may be edited, or added."""
 
 
 class ApprovalRequired(Body):
+    """The run waits until its user has answered every question."""
+
     type: Literal["approval.required"] = "approval.required"
-    step: PlannedStep
-    reason: str
+    questions: tuple[ApprovalQuestion, ...]
+
+
+class ApprovalAnswered(Body):
+    """The run goes on. ``answers``: step id -> ``approve``, ``edit`` or ``deny``."""
+
+    type: Literal["approval.answered"] = "approval.answered"
+    answers: dict[str, str]
 
 
 class ToolStarted(Body):
@@ -111,6 +169,8 @@ class ToolArtifact(Body):
 
 
 class ToolFinished(Body):
+    """``taken_from``: the run that had made the same call, whose result was taken instead of making it again."""
+
     type: Literal["tool.finished"] = "tool.finished"
     call_id: str
     tool: str
@@ -118,6 +178,7 @@ class ToolFinished(Body):
     summary: str
     seconds: float
     receipts: tuple[Receipt, ...] = ()
+    taken_from: str | None = None
 
 
 class ToolFailed(Body):
@@ -125,6 +186,17 @@ class ToolFailed(Body):
     call_id: str
     tool: str
     code: str
+    message: str
+
+
+class ToolRetrying(Body):
+    """The call failed for a reason that passes; it is tried again after ``seconds``. ``attempt`` counts from 1."""
+
+    type: Literal["tool.retrying"] = "tool.retrying"
+    call_id: str
+    tool: str
+    attempt: int
+    seconds: float
     message: str
 
 
@@ -156,6 +228,34 @@ class SentimentNoted(Body):
     score: float
 
 
+class LanguageNoted(Body):
+    """Of the message: ``language`` is an ISO 639-1 code, ``name`` its English name, ``probability`` in 0..1."""
+
+    type: Literal["language"] = "language"
+    language: str
+    name: str
+    probability: float
+
+
+class MessageHeard(Body):
+    """A voice message was written down: ``message`` is what the turn goes on with, ``transcript`` what was said."""
+
+    type: Literal["message.heard"] = "message.heard"
+    message: str
+    transcript: str
+    language: str
+    artifact: ArtifactRef
+
+
+class SpeechMade(Body):
+    """A piece of the answer's sound; played in the order of ``index`` (0, 1, 2 ...) they are the whole."""
+
+    type: Literal["speech"] = "speech"
+    index: int
+    text: str
+    artifact: ArtifactRef
+
+
 class MemoryRecalled(Body):
     type: Literal["memory.recalled"] = "memory.recalled"
     items: tuple[str, ...]
@@ -172,6 +272,8 @@ class RunFinished(Body):
     answer: str
     artifacts: tuple[ArtifactRef, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What was not used, cut short or skipped, a sentence each."""
     usage: Usage = Usage()
     seconds: float = 0.0
 
@@ -190,17 +292,24 @@ class RunCancelled(Body):
 
 EventBody = Annotated[
     RunStarted
+    | RunInterrupted
+    | RunResumed
     | MessageDelta
     | PlanMade
     | ApprovalRequired
+    | ApprovalAnswered
     | ToolStarted
     | ToolProgress
     | ToolArtifact
     | ToolFinished
     | ToolFailed
+    | ToolRetrying
     | ModelLoading
     | ModelSwitched
     | SentimentNoted
+    | LanguageNoted
+    | MessageHeard
+    | SpeechMade
     | MemoryRecalled
     | Log
     | RunFinished

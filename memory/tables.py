@@ -2,6 +2,8 @@
 
 Ids of runs and artifacts are UUID4 in hex (they appear in addresses, so nobody may guess them); a thread's id is a
 word its owner may choose, unique for that owner; messages are numbered, and the numbers are their order.
+
+A change here needs a revision in `memory/migrations/versions`, which existing databases are brought up by.
 """
 
 from __future__ import annotations
@@ -24,9 +26,6 @@ from sqlalchemy import (
     TypeDecorator,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-#: Goes up with every change of the tables. A database of another version is refused.
-SCHEMA_VERSION = 1
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -56,27 +55,30 @@ class Base(DeclarativeBase):
     }
 
 
-class SchemaRow(Base):
-    """One row: which version of these tables the database has."""
-
-    __tablename__ = "schema_version"
-
-    version: Mapped[int] = mapped_column(primary_key=True)
-
-
 class ThreadRow(Base):
+    """``forked_at``: of a fork, the run of another conversation before which it was made; it may have been deleted
+    since.
+    """
+
     __tablename__ = "threads"
-    __table_args__ = (Index("threads_by_time", "owner", "updated_at", "id"),)
+    __table_args__ = (
+        Index("threads_by_time", "owner", "updated_at", "id"),
+        Index("threads_by_fork", "forked_at"),
+    )
 
     owner: Mapped[str] = mapped_column(String(255), primary_key=True)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     title: Mapped[str] = mapped_column(String(255))
+    forked_at: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
 
 class RunRow(Base):
-    """``pid`` and ``process_started`` (seconds since 1970) say which process does the work."""
+    """``pid`` and ``process_started`` (seconds since 1970) say which process does the work, or did before it waited.
+
+    ``parent_run`` is the run that this one repeats or goes on from; it may have been deleted since.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -95,6 +97,7 @@ class RunRow(Base):
     error: Mapped[dict[str, Any] | None]
     pid: Mapped[int]
     process_started: Mapped[float] = mapped_column(Float(53))
+    parent_run: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
@@ -144,4 +147,55 @@ class ArtifactRow(Base):
     height: Mapped[int | None]
     seconds: Mapped[float | None]
     lineage: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class LineageRow(Base):
+    """``child`` was made from ``parent``, which may have been deleted since."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (Index("lineage_by_parent", "parent"),)
+
+    child: Mapped[str] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True)
+    parent: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(255))
+
+
+class UserRow(Base):
+    """``id`` is what the rows of a user have as their owner."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    settings: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class FeedbackRow(Base):
+    """``rating`` is ``up`` or ``down``."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (Index("feedback_by_time", "owner", "created_at"),)
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(255))
+    rating: Mapped[str] = mapped_column(String(8))
+    comment: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+class UsageRow(Base):
+    """What a run took of a model. ``cost`` is estimated, in US dollars; None: not known."""
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_by_time", "owner", "created_at"),)
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(255), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(255))
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+    cost: Mapped[float | None]
     created_at: Mapped[datetime]

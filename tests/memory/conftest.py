@@ -1,4 +1,4 @@
-"""A database in a file of its own, and what the memory tests put into it."""
+"""A database of its own for each test, on SQLite and on PostgreSQL, and what the memory tests put into it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,32 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres import postgres_server, schema_of_its_own
 
 from memory.database import Database
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    with postgres_server() as address:
+        yield address
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'sensorium.db'}"
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'sensorium.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database: the test runs on both kinds."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    with schema_of_its_own(request.getfixturevalue("postgres")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -10,11 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-import memory.artifacts
+import memory.blobs
+import memory.receiving
 from engines.errors import InputError, MediaError, NotFoundError, SensoriumError
 from memory.artifact_types import Lineage
 from memory.artifacts import ArtifactStore
+from memory.blobs import LocalBlobs
 from memory.database import Database
 
 UPLOAD = Lineage(tool="upload")
@@ -25,11 +28,12 @@ import asyncio, sys
 from pathlib import Path
 from memory.artifact_types import Lineage
 from memory.artifacts import ArtifactStore
+from memory.blobs import LocalBlobs
 from memory.database import Database
 
 async def main():
     db = await Database.open(sys.argv[1])
-    store = ArtifactStore(db, Path(sys.argv[2]), "ada", probe=None)
+    store = ArtifactStore(db, LocalBlobs(Path(sys.argv[2])), "ada", probe=None)
     for _ in range(40):
         ref = await store.add_bytes(b"the same", name="n.txt", lineage=Lineage(tool="upload"), kind="text")
         assert (await store.path(ref.id)).read_bytes() == b"the same"
@@ -43,20 +47,21 @@ asyncio.run(main())
 CRASH = """
 import asyncio, os, signal, sys
 from pathlib import Path
-import memory.artifacts as artifacts
+import memory.blobs as blobs
 from memory.artifact_types import Lineage
+from memory.artifacts import ArtifactStore
 from memory.database import Database
 
-in_place = artifacts._put_in_place
+in_place = blobs.put_in_place
 
 def die(incoming, target):
     in_place(incoming, target)
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
-    artifacts._put_in_place = die
+    blobs.put_in_place = die
     db = await Database.open(sys.argv[1])
-    store = artifacts.ArtifactStore(db, Path(sys.argv[2]), "ada", probe=None)
+    store = ArtifactStore(db, blobs.LocalBlobs(Path(sys.argv[2])), "ada", probe=None)
     await store.add_bytes(b"halfway", name="n.txt", lineage=Lineage(tool="upload"), kind="text")
 
 asyncio.run(main())
@@ -80,7 +85,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(db: Database, root: Path) -> ArtifactStore:
-    return ArtifactStore(db, root, "ada", probe=probe, max_bytes=5_000_000)
+    return ArtifactStore(db, LocalBlobs(root), "ada", probe=probe, max_bytes=5_000_000)
 
 
 def files(root: Path) -> list[str]:
@@ -141,7 +146,9 @@ async def test_lineage_comes_back(store: ArtifactStore):
 async def test_the_same_bytes_are_stored_once(db: Database, store: ArtifactStore, root: Path):
     first = await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
     second = await store.add_bytes(b"PNG", name="b.png", lineage=UPLOAD)
-    others = await ArtifactStore(db, root, "bob", probe=probe).add_bytes(b"PNG", name="c.png", lineage=UPLOAD)
+    others = await ArtifactStore(db, LocalBlobs(root), "bob", probe=probe).add_bytes(
+        b"PNG", name="c.png", lineage=UPLOAD
+    )
     assert len({first.id, second.id, others.id}) == 3
     assert files(root) == [place(b"PNG")]
 
@@ -189,7 +196,7 @@ async def test_a_full_disk_is_said_so_and_leaves_nothing(store: ArtifactStore, r
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(memory.artifacts.os, "fsync", full)
+        patch.setattr(memory.receiving.os, "fsync", full)
         with pytest.raises(SensoriumError, match=r"no room left on the disk to store a\.png"):
             await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
     assert files(root) == []
@@ -200,13 +207,13 @@ async def test_a_full_disk_is_said_so_and_leaves_nothing(store: ArtifactStore, r
 async def test_a_disk_that_fills_up_when_the_file_is_put_in_place_leaves_neither_file_nor_row(
     store: ArtifactStore, root: Path, monkeypatch
 ):
-    in_place = memory.artifacts._put_in_place
+    in_place = memory.blobs.put_in_place
 
     def full(incoming: Path, target: Path) -> None:
         in_place(incoming, target)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(memory.artifacts, "_put_in_place", full)
+    monkeypatch.setattr(memory.blobs, "put_in_place", full)
     with pytest.raises(SensoriumError, match="no room left"):
         await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
     assert files(root) == []
@@ -215,12 +222,12 @@ async def test_a_disk_that_fills_up_when_the_file_is_put_in_place_leaves_neither
 
 async def test_a_row_that_can_not_be_written_takes_its_file_along(db: Database, store: ArtifactStore, root: Path):
     async with db.transaction() as session:
-        await session.execute(
-            text("CREATE TRIGGER full BEFORE INSERT ON artifacts BEGIN SELECT RAISE(ABORT, 'no more'); END")
-        )
-    with pytest.raises(Exception, match="no more"):
-        await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
-    assert files(root) == []
+        await session.execute(text("CREATE UNIQUE INDEX one_each ON artifacts (owner)"))
+    await store.add_bytes(b"first", name="a.txt", lineage=UPLOAD, kind="text")
+    before = files(root)
+    with pytest.raises(IntegrityError):
+        await store.add_bytes(b"second", name="b.txt", lineage=UPLOAD, kind="text")
+    assert files(root) == before
 
 
 async def test_a_cancelled_upload_leaves_nothing(db: Database, root: Path):
@@ -231,7 +238,7 @@ async def test_a_cancelled_upload_leaves_nothing(db: Database, root: Path):
         go_on.wait()
         return probe(path, name)
 
-    store = ArtifactStore(db, root, "ada", probe=slow)
+    store = ArtifactStore(db, LocalBlobs(root), "ada", probe=slow)
     task = asyncio.create_task(store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD))
     await asyncio.to_thread(looking.wait)
     task.cancel()
@@ -247,7 +254,7 @@ async def test_a_cancelled_upload_leaves_nothing(db: Database, root: Path):
 
 async def test_other_owners_artifacts_are_not_there(db: Database, store: ArtifactStore, root: Path):
     ref = await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
-    bob = ArtifactStore(db, root, "bob", probe=probe)
+    bob = ArtifactStore(db, LocalBlobs(root), "bob", probe=probe)
     await bob.add_bytes(b"PNG", name="same bytes.png", lineage=UPLOAD)
     for attempt in (bob.get(ref.id), bob.path(ref.id), bob.lineage(ref.id), bob.delete(ref.id)):
         with pytest.raises(NotFoundError):
@@ -269,7 +276,7 @@ async def test_the_list_is_newest_first_and_may_be_of_one_kind(store: ArtifactSt
 
 async def test_a_file_goes_with_its_last_row(db: Database, store: ArtifactStore, root: Path):
     mine = await store.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
-    bob = ArtifactStore(db, root, "bob", probe=probe)
+    bob = ArtifactStore(db, LocalBlobs(root), "bob", probe=probe)
     bobs = await bob.add_bytes(b"PNG", name="a.png", lineage=UPLOAD)
     await store.delete(mine.id)
     assert (await bob.path(bobs.id)).read_bytes() == b"PNG"

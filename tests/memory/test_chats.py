@@ -11,7 +11,7 @@ from memory.artifact_types import ArtifactRef
 from memory.chats import Chats, owners
 from memory.database import Database
 from memory.event_log import EventLog
-from memory.events import RunCancelled, RunFailed, RunFinished, ToolArtifact
+from memory.events import ApprovalRequired, RunCancelled, RunFailed, RunFinished, ToolArtifact
 from memory.tables import ArtifactRow, RunRow
 
 #: Starts a run, says its id, and then does what its third argument says.
@@ -25,6 +25,9 @@ async def main():
     run = await Chats(db, "ada").start_run("work", "do not lose me", model="m")
     print(run.id, flush=True)
     if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if sys.argv[2] == "pause":
+        await Chats(db, "ada").pause_run(run.id)
         os.kill(os.getpid(), signal.SIGKILL)
     await asyncio.to_thread(sys.stdin.readline)
     await db.close()
@@ -252,7 +255,7 @@ async def test_a_killed_process_keeps_the_users_message_and_its_run_is_marked(
     run = await chats.run(run_id)
     assert (run.status, run.error["code"]) == ("interrupted", "interrupted")
     (last,) = await EventLog(db).read(run_id)
-    assert last.is_terminal
+    assert last.type == "run.interrupted"
     assert await chats.mark_interrupted() == 0
 
 
@@ -285,6 +288,71 @@ async def test_a_later_process_with_the_same_number_is_not_the_one_that_died(db:
     assert await chats.mark_interrupted({run.id}) == 1
 
 
+async def test_a_run_that_waits_outlives_its_process_and_another_one_goes_on_with_it(
+    db: Database, chats: Chats, url: str, start_python
+):
+    await chats.create_thread("work")
+    process = start_python(WORKER, url, "pause")
+    out, _ = await asyncio.to_thread(process.communicate)
+    run_id = out.strip()
+    assert (await chats.run(run_id)).status == "waiting"
+    assert await chats.mark_interrupted() == 0
+    assert (await chats.resume_run(run_id)).status == "running"
+    assert await chats.mark_interrupted({run_id}) == 0  # it is this process's now
+    assert (await chats.finish_run(run_id, status="finished", answer="Done.")).status == "finished"
+
+
+async def test_of_many_that_resume_a_run_one_does(chats: Chats):
+    await chats.create_thread("work")
+    run = await chats.start_run("work", "a", model="m")
+    await chats.pause_run(run.id)
+    results = await asyncio.gather(*(chats.resume_run(run.id) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, SensoriumError) for result in results) == 4
+    assert (await chats.run(run.id)).status == "running"
+
+
+async def test_a_run_that_waits_may_be_given_up(chats: Chats):
+    await chats.create_thread("work")
+    run = await chats.start_run("work", "a", model="m")
+    await chats.pause_run(run.id)
+    assert (await chats.finish_run(run.id, status="cancelled")).status == "cancelled"
+    for change in (chats.resume_run, chats.pause_run):
+        with pytest.raises(SensoriumError, match="has ended already: it is cancelled"):
+            await change(run.id)
+
+
+async def test_only_a_run_that_works_can_wait_and_only_one_that_waits_can_go_on(chats: Chats):
+    await chats.create_thread("work")
+    run = await chats.start_run("work", "a", model="m")
+    with pytest.raises(SensoriumError, match="is running"):
+        await chats.resume_run(run.id)
+    await chats.pause_run(run.id)
+    with pytest.raises(SensoriumError, match="is waiting"):
+        await chats.pause_run(run.id)
+
+
+async def test_another_owners_run_can_neither_wait_nor_go_on(db: Database, chats: Chats):
+    await chats.create_thread("work")
+    run = await chats.start_run("work", "a", model="m")
+    bob = Chats(db, "bob")
+    for change in (bob.pause_run, bob.resume_run):
+        with pytest.raises(NotFoundError):
+            await change(run.id)
+    assert (await chats.run(run.id)).status == "running"
+
+
+async def test_a_run_tells_which_one_it_goes_on_from(db: Database, chats: Chats):
+    await chats.create_thread("work")
+    first = await chats.start_run("work", "a", model="m")
+    again = await chats.start_run("work", "a", model="m", parent_run=first.id)
+    assert [(run.id, run.parent_run) for run in await chats.runs("work")] == [(first.id, None), (again.id, first.id)]
+    bob = Chats(db, "bob")
+    await bob.create_thread("work")
+    with pytest.raises(NotFoundError):
+        await bob.start_run("work", "a", model="m", parent_run=first.id)
+    assert await bob.messages("work") == []
+
+
 async def test_owners_mark_only_their_own_runs(db: Database, chats: Chats):
     await chats.create_thread("work")
     await chats.start_run("work", "a", model="m")
@@ -308,3 +376,11 @@ async def test_a_run_killed_after_its_last_event_ends_as_that_says(db, chats, la
     assert (await chats.run(run.id)).status == status
     assert [m.text for m in await chats.messages("work")] == texts
     assert await EventLog(db).last_seq(run.id) == 1
+
+
+async def test_a_run_killed_after_it_had_asked_its_user_waits(db: Database, chats: Chats):
+    await chats.create_thread("work")
+    run = await chats.start_run("work", "hello", model="m")
+    await EventLog(db).append([make_event(run.id, 0), make_event(run.id, 1, ApprovalRequired(questions=()))])
+    assert await chats.mark_interrupted() == 0
+    assert (await chats.run(run.id)).status == "waiting"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from engines.errors import InputError, MissingExtraError, SensoriumError
 from memory.chats import Chats
 from memory.database import Database
-from memory.tables import SCHEMA_VERSION, MessageRow, ThreadRow
+from memory.tables import MessageRow, ThreadRow
 
 WRITERS = """
 import asyncio, json, sys
@@ -64,11 +64,13 @@ async def test_opening_makes_folder_file_and_tables_and_a_second_opening_finds_w
     await second.close()
 
 
-async def test_sqlite_runs_with_write_ahead_logging_a_busy_timeout_and_foreign_keys(db: Database):
+async def test_sqlite_runs_with_write_ahead_logging_a_busy_timeout_and_foreign_keys(sqlite_url: str):
+    db = await Database.open(sqlite_url)
     async with db.session() as session:
         pragmas = [
             await session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "busy_timeout", "foreign_keys")
         ]
+    await db.close()
     assert pragmas == ["wal", 30_000, 1]
 
 
@@ -155,33 +157,10 @@ async def test_times_come_back_in_utc_whatever_zone_they_had(db: Database):
     assert kept.utcoffset() == timedelta(0)
 
 
-async def test_a_database_of_another_version_is_refused_and_left_as_it_is(db: Database, url: str, tmp_path: Path):
-    async with db.transaction() as session:
-        await session.execute(text(f"UPDATE schema_version SET version = {SCHEMA_VERSION + 1}"))
-    with pytest.raises(SensoriumError, match=f"version {SCHEMA_VERSION + 1}.*version {SCHEMA_VERSION}"):
-        await Database.open(url)
-    with closing(sqlite3.connect(tmp_path / "sensorium.db")) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION + 1,)]
-
-
-async def test_tables_without_a_version_are_refused(url: str, tmp_path: Path):
-    with closing(sqlite3.connect(tmp_path / "sensorium.db")) as connection:
-        connection.execute("CREATE TABLE threads (id TEXT)")
-    with pytest.raises(SensoriumError, match="version unknown"):
-        await Database.open(url)
-
-
-async def test_tables_of_others_in_the_same_file_are_no_obstacle(url: str, tmp_path: Path):
-    with closing(sqlite3.connect(tmp_path / "sensorium.db")) as connection:
-        connection.execute("CREATE TABLE checkpoints (thread_id TEXT)")
-    database = await Database.open(url)
-    await database.close()
-
-
-async def test_a_file_that_is_no_database_is_named_in_the_error(url: str, tmp_path: Path):
+async def test_a_file_that_is_no_database_is_named_in_the_error(sqlite_url: str, tmp_path: Path):
     (tmp_path / "sensorium.db").write_bytes(b"certainly not SQLite" * 100)
     with pytest.raises(SensoriumError, match=r"sensorium\.db can't be opened: file is not a database"):
-        await Database.open(url)
+        await Database.open(sqlite_url)
 
 
 async def test_a_folder_that_can_not_be_made_is_named_in_the_error(tmp_path: Path):
@@ -192,7 +171,7 @@ async def test_a_folder_that_can_not_be_made_is_named_in_the_error(tmp_path: Pat
 
 @pytest.mark.parametrize(
     "url",
-    ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "postgresql://h:x/", "postgresql+no://h"],
+    ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "postgresql://h:x/", "postgresql+asyncpg://h"],
 )
 async def test_a_url_that_can_not_be_used_is_refused(url: str):
     with pytest.raises(InputError):
@@ -215,9 +194,16 @@ async def test_two_processes_with_twenty_writers_each_never_find_the_database_lo
 
 
 async def test_a_driver_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(MissingExtraError, match="pip install 'asyncpg'"):
-        await Database.open("postgresql+asyncpg://host/name")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sensorium\[postgres\]'"):
+        await Database.open("postgresql://host/name")
+
+
+async def test_a_server_that_is_not_there_is_named_without_its_password():
+    with pytest.raises(SensoriumError, match="can't be opened") as caught:
+        await Database.open("postgresql://ada:secret@127.0.0.1:1/name")
+    assert "127.0.0.1" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 async def test_writers_that_are_cancelled_leave_the_file_unlocked(tmp_path: Path):
