@@ -21,6 +21,8 @@ from tools.spec import ToolSpec
 from tools.text.analyze_sentiment import analyze_sentiment
 from tools.text.detect_emotion import detect_emotion
 from tools.text.detect_language import detect_language
+from tools.text.forget import forget
+from tools.text.remember import remember
 from tools.text.translate import translate
 from tools.video.enrol_action import enrol_action
 from tools.video.recognize_action import recognize_action
@@ -51,4 +53,6 @@ BUILT_IN: tuple[ToolSpec, ...] = (
     analyze_sentiment,
     detect_emotion,
     detect_language,
+    remember,
+    forget,
 )

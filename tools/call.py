@@ -25,6 +25,7 @@ from engines.video.read import Video
 from memory.artifact_types import ArtifactRef, Lineage
 from memory.artifacts import ArtifactStore
 from memory.events import EventBody, ModelLoading, Receipt, ToolArtifact, ToolProgress
+from memory.longterm.memories import Memories
 from memory.previews import Previews
 
 E = TypeVar("E", bound=Engine)
@@ -44,6 +45,22 @@ class Workshop:
     previews: Previews
     home: Path
     """The user's own folder, for what tools learn from them."""
+    memories: Memories
+
+
+@dataclass(frozen=True)
+class Again:
+    """A replay: ``artifact`` is what is to be made once more, where that is one; ``models`` are those that made it, by
+    capability, and take the place of what the tool would choose today.
+    """
+
+    artifact: str | None
+    models: Mapping[str, tuple[str, ...]]
+
+    def model(self, capability: str, chosen: str | None) -> str | None:
+        """The model to use where the tool has chosen one, or none."""
+        then = self.models.get(capability, ())
+        return chosen if not then or chosen in then else then[0]
 
 
 @dataclass
@@ -61,7 +78,11 @@ class ToolCall:
     seed: int | None = None
     """Set by tools that draw lots, before they use an engine: it makes the call repeatable."""
 
+    again: Again | None = None
+    """What the call is to make again, if it is a replay."""
+
     def __post_init__(self) -> None:
+        self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._reported: tuple[float | None, str] = (None, "")
         self._previews = 0
@@ -105,6 +126,8 @@ class ToolCall:
     @asynccontextmanager
     async def use(self, capability: type[E], model: str | None = None) -> AsyncIterator[Lease[E]]:
         """Lend an engine; loading is reported, and a receipt is written when the engine is given back."""
+        if self.again:
+            model = self.again.model(capability.capability, model)
         async with self.workshop.controller.use(
             capability, model, on_loading=lambda progress: self.emit(ModelLoading.of(progress))
         ) as lease:
@@ -203,4 +226,7 @@ class ToolCall:
             ),
             seed=self.seed,
             parents=tuple(self.parents),
+            call=self.call_id,
+            seconds=round(time.monotonic() - self._started, 3),
+            replay_of=self.again.artifact if self.again else None,
         )

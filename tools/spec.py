@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from engines.errors import InputError
-from tools.types import Cost, Danger, Granted, Media, MediaKind, OneOf, Planned, ToolResult
+from tools.types import Cost, Danger, Granted, Media, MediaKind, Multiple, OneOf, Planned, ToolResult
 
 if TYPE_CHECKING:
     from tools.call import ToolCall
@@ -38,6 +38,8 @@ class ToolSpec:
     danger: Danger
     one_of: frozenset[str] = frozenset()
     """Media parameters of which a call gives exactly one: what the tool works on."""
+    repeatable: bool = True
+    """The arguments alone decide what comes of a call, and nothing else does: its result may be taken another time."""
 
     @cached_property
     def media_parameters(self) -> Mapping[str, MediaKind]:
@@ -68,8 +70,16 @@ class ToolSpec:
     @cached_property
     def permissions(self) -> tuple[str, ...]:
         """The parameters that only a user's own words may set."""
+        return self._marked(Granted)
+
+    @cached_property
+    def multiples(self) -> tuple[str, ...]:
+        """The parameters that take a number of times."""
+        return self._marked(Multiple)
+
+    def _marked(self, mark: type) -> tuple[str, ...]:
         fields = self.parameters.model_fields.items()
-        return tuple(name for name, field in fields if any(isinstance(mark, Granted) for mark in field.metadata))
+        return tuple(name for name, field in fields if any(isinstance(each, mark) for each in field.metadata))
 
     def choices(self, parameter: str) -> OneOf | None:
         """Where the values of a parameter come from, if an engine names them."""
@@ -116,11 +126,12 @@ class ToolSpec:
 
 
 def tool(
-    *, cost: Cost, danger: Danger = Danger.NONE, one_of: tuple[str, ...] = ()
+    *, cost: Cost, danger: Danger = Danger.NONE, one_of: tuple[str, ...] = (), repeatable: bool = True
 ) -> Callable[[ToolFunction], ToolSpec]:
     """Declare a tool. Its name is the function's, its purpose the docstring's first sentence.
 
     ``one_of`` names optional media parameters of which a call gives exactly one, as in ``one_of=("image", "video")``.
+    A tool is not ``repeatable`` when it keeps something, or looks at what may have changed since: the time, the web.
     """
 
     def declare(function: ToolFunction) -> ToolSpec:
@@ -137,7 +148,7 @@ def tool(
         name = function.__name__
         model = create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
         purpose = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
-        return ToolSpec(name, purpose, function, model, result, cost, danger, frozenset(one_of))
+        return ToolSpec(name, purpose, function, model, result, cost, danger, frozenset(one_of), repeatable)
 
     return declare
 

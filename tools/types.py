@@ -32,6 +32,8 @@ class OneOf:
     """Their name among the choices that `agent.app` gathers, such as ``object-labels``."""
     named: bool = False
     """As with `Planned`: only when the request names the value."""
+    free: bool = False
+    """They are examples: other words are understood too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Granted:
     """Marks a permission: true only when the user says in so many words that the person whose voice or likeness it is
     agrees. A planner can neither see nor set it.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """Marks a number of times that a request may say ("twice", "3x"). Where it does and a plan does not, it is set."""
 
 
 ImageRef = Annotated[str, Media("image")]
@@ -69,13 +76,16 @@ class Danger(StrEnum):
     PAID = "paid"
     CONSENT = "consent"
     """Concerns another person's voice or likeness."""
+    DANGEROUS = "dangerous"
+    """Can do what can't be undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A hint for the planner and the user: seconds of work on two CPU cores, per call."""
+    """A hint for the planner and the user, per call: seconds of work on two CPU cores, and US dollars of a service."""
 
     seconds: float
+    dollars: float = 0.0
 
 
 class ToolResult(BaseModel):
@@ -88,6 +98,11 @@ class ToolResult(BaseModel):
 
     is_the_answer: ClassVar[bool] = False
     """Where nothing else was asked for, the text is the answer, word for word: small models spoil it in retelling."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether what was looked for is not there, so that steps which build on it have nothing to build on."""
+        return False
 
     def summary(self) -> str:
         """The result in a sentence or two, for the chat model and for people."""

@@ -52,7 +52,7 @@ def test_its_model_and_its_tool_are_there_and_work(installed: Path, tmp_path: Pa
 def test_the_planner_and_the_api_know_the_tool(installed: Path, tmp_path: Path) -> None:
     program = """
 from agent.app import offered_tools
-from graphs.planner import _system_prompt
+from graphs.chat_planner import _system_prompt
 from server.app import create_app
 assert "name_colours(image) -> facts: Name the main colours of a picture." in _system_prompt(offered_tools())
 assert "/api/tools/name_colours" in create_app().openapi()["paths"]

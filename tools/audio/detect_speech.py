@@ -26,6 +26,10 @@ class SpeechFound(ToolResult):
     speech_seconds: float
     seconds: float
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.spans
+
     def summary(self) -> str:
         if not self.spans:
             return f"Nobody speaks in the recording ({self.seconds:.1f} s)."

@@ -47,7 +47,7 @@ async def speak(
     text: Annotated[Text, Field(description="what to say", max_length=20_000)],
     voice: Annotated[
         str | None,
-        OneOf("voice-styles"),
+        OneOf("voice-styles", free=True),
         Field(description="a voice's id, or words such as 'British female'; none: the best for the text's language"),
     ] = None,
     speed: Annotated[float, Field(ge=0.5, le=2.0, description="2.0 is twice as fast")] = 1.0,

@@ -44,6 +44,10 @@ class Transcription(ToolResult):
     translated: bool = False
     subtitles: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.text
+
     def summary(self) -> str:
         if not self.text:
             return "Nobody speaks in the recording."

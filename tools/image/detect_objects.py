@@ -36,6 +36,10 @@ class ObjectsFound(ToolResult):
     target: str | None
     picture: OverlayRef
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.objects
+
     def summary(self) -> str:
         if not self.objects:
             return f"No {self.target or 'known object'} was found in the picture."

@@ -37,6 +37,10 @@ class TextRead(ToolResult):
     rotation: float
     picture: OverlayRef
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.lines
+
     def summary(self) -> str:
         if not self.lines:
             return "There is no text that can be read in the picture."

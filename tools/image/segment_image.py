@@ -64,6 +64,10 @@ class Segmented(ToolResult):
     mask: OverlayRef | None = None
     picture: OverlayRef | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.objects
+
     def summary(self) -> str:
         if not self.objects:
             return f"No {self.target} was found in the picture." if self.target else f"{self.chosen}."

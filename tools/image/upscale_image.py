@@ -12,7 +12,7 @@ from engines.protocols import ImageUpscaling
 from tools.call import ToolCall
 from tools.image.synthetic import enhanced
 from tools.spec import tool
-from tools.types import Cost, ImageRef, ModelId, Planned, ToolResult
+from tools.types import Cost, ImageRef, ModelId, Multiple, Planned, ToolResult
 
 
 class PictureEnlarged(ToolResult):
@@ -33,7 +33,10 @@ async def upscale_image(
     call: ToolCall,
     image: Annotated[ImageRef, Field(description="the picture")],
     factor: Annotated[
-        float | None, Planned(), Field(gt=1, le=8, description="how many times as wide and high; none: the model's own")
+        float | None,
+        Planned(),
+        Multiple(),
+        Field(gt=1, le=8, description="how many times as wide and high; none: the model's own"),
     ] = None,
     model: ModelId = None,
 ) -> PictureEnlarged:

@@ -32,7 +32,7 @@ class ActionLearned(ToolResult):
         return f"Learned {self.label!r} from {self.seconds:.1f} s of video; it has {count} now.{more}"
 
 
-@tool(cost=Cost(seconds=5))
+@tool(cost=Cost(seconds=5), repeatable=False)
 async def enrol_action(
     call: ToolCall,
     video: Annotated[VideoRef, Field(description="a clip of one person doing nothing else")],

@@ -60,7 +60,7 @@ class ActionsRecognized(ToolResult):
         )
 
 
-@tool(cost=Cost(seconds=8))
+@tool(cost=Cost(seconds=8), repeatable=False)
 async def recognize_action(
     call: ToolCall,
     video: Annotated[VideoRef, Field(description="the video")],

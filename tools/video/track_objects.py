@@ -64,6 +64,10 @@ class ObjectsTracked(ToolResult):
     clip: OverlayVideoRef
     boxes: str
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.tracks
+
     def summary(self) -> str:
         notes = "".join(f" Note: {note}." for note in self.notes)
         if not self.tracks:
