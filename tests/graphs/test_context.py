@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from graphs.context import before, response_messages
+from graphs.context import before, response_messages, size
 from graphs.plan import StepResult
 
 
@@ -66,3 +67,35 @@ def test_a_long_finding_is_cut_and_everything_when_less_is_asked_for() -> None:
 
 def test_the_planner_sees_the_end_of_the_conversation_in_short() -> None:
     assert before([asked("a" * 1_000), answered("b")]) == f"user: {'a' * 300} ...\nassistant: b"
+
+
+def test_what_was_said_long_ago_stands_in_the_first_message_in_short() -> None:
+    shown = response_messages([asked("a"), answered("b"), asked("c")], [], {}, summary="- The dog is Bruno.")
+    assert [message.type for message in shown] == ["system", "human", "ai", "human"]
+    assert shown[1].content == "[What was said before, in short]\n- The dog is Bruno.\n\na"
+    assert "- The dog is Bruno." in str(
+        response_messages([asked("c")], [], {}, summary="- The dog is Bruno.")[1].content
+    )
+    assert before([asked("c")], "- The dog\nis Bruno.") == "long ago: - The dog is Bruno.\nuser: c"
+
+
+def test_what_memory_recalled_stands_with_the_message() -> None:
+    shown = response_messages([asked("a")], [], {}, memories=["Likes tea.", "Lives in Porto."])
+    assert str(shown[-1].content) == "a\n\nWhat you remember that may matter:\n- Likes tea.\n- Lives in Porto."
+
+
+@pytest.mark.parametrize("window", [1_024, 2_048, 8_192, 32_768])
+def test_everything_at_once_fits_into_every_window(window: int) -> None:
+    turns = [
+        message for n in range(500) for message in (asked(f"question {n} " * 20), answered("yes " * 50, "f" * 500))
+    ]
+    shown = response_messages(
+        [*turns, asked("And now?")],
+        [result("word " * 50_000)],
+        {"a.txt": "x" * 100_000, "b.txt": "short"},
+        summary="- fact\n" * 10_000,
+        memories=["memory " * 1_000] * 10,
+        window=window,
+    )
+    assert size(shown) <= window - min(512, window // 4)
+    assert "short" in str(shown[-1].content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,9 +13,12 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 
 from engines.errors import PlanError
+from graphs.asking import MAX_STEPS
 from graphs.offers import offers_of_turn
-from graphs.plan import Offer, Plan
-from graphs.planner import MAX_STEPS, Planner, Request
+from graphs.parser import Guess
+from graphs.plan import Done, Offer, Plan, Request
+from graphs.planner import Planner
+from memory.events import PlannedStep
 from tools.builtin import BUILT_IN
 
 CHOICES = {
@@ -140,9 +143,10 @@ async def test_the_whole_of_a_long_message_is_there_by_name() -> None:
     assert len(str(model.asked[0][-1].content)) < 3_000
 
 
-async def test_a_plan_that_cannot_run_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"\$1: audio must be an audio"):
-        await planned(decider({"tool": "transcribe_audio", "audio": "other.wav"}), "Write it down", MEMO)
+async def test_a_recording_that_is_not_there_becomes_the_one_that_is() -> None:
+    plan = await planned(decider({"tool": "transcribe_audio", "audio": "other.wav"}), "Write it down", MEMO)
+    assert plan.steps[0].args == {"audio": "memo.wav"}
+    assert plan.notes == ("transcribe_audio gets memo.wav for its audio.",)
 
 
 async def test_an_answer_that_is_no_plan_is_refused() -> None:
@@ -167,3 +171,77 @@ async def test_a_target_that_nobody_named_is_dropped() -> None:
     assert "target" not in unasked.args
     (asked,) = (await planned(decider(boxed), "How many women are there?", photo)).steps
     assert asked.args["target"] == "person"
+
+
+class Guesses:
+    """A parser that gives what it is told to."""
+
+    def __init__(self, *given: Guess) -> None:
+        self.given = given
+        self.asked: list[Request] = []
+
+    async def __call__(self, request: Request) -> Sequence[Guess]:
+        self.asked.append(request)
+        return self.given
+
+
+def guess(*steps: PlannedStep, certainty: float = 0.9, unknown: frozenset[str] = frozenset()) -> Guess:
+    return Guess(steps, certainty, unknown)
+
+
+WRITE_DOWN = PlannedStep(id="$1", tool="transcribe_audio", args={"audio": "memo.wav"})
+
+
+async def by(guesses: Guesses, model: Decider, message: str, *offers: Offer, **options: Any) -> Plan:
+    plan, _ = await Planner(BUILT_IN, CHOICES, guess=guesses, **options).plan(Request(message, offers), model)
+    return plan
+
+
+async def test_where_the_parser_is_sure_the_chat_model_is_not_asked() -> None:
+    model = decider({"tool": "speak", "text": "hello"})
+    assert (await by(Guesses(guess(WRITE_DOWN)), model, "Write it down", MEMO)).steps == (WRITE_DOWN,)
+    assert model.asked == []
+
+
+async def test_where_the_parser_doubts_the_chat_model_plans() -> None:
+    model = decider({"tool": "speak", "text": "hello"})
+    plan = await by(Guesses(guess(WRITE_DOWN, certainty=0.2)), model, "Say hello", MEMO)
+    assert [step.tool for step in plan.steps] == ["speak"]
+
+
+async def test_parser_and_chat_model_can_be_had_alone() -> None:
+    doubtful = Guesses(guess(WRITE_DOWN, certainty=0.1))
+    assert (await by(doubtful, decider(), "Write it down", MEMO, means="parser")).steps == (WRITE_DOWN,)
+    model = decider({"tool": "speak", "text": "hello"})
+    plan = await by(Guesses(guess(WRITE_DOWN)), model, "Say hello", MEMO, means="chat")
+    assert [step.tool for step in plan.steps] == ["speak"]
+
+
+async def test_a_tool_that_the_parser_has_not_learned_is_left_to_the_chat_model() -> None:
+    unknown = frozenset({"speak"})
+    model = decider({"tool": "speak", "text": "hello"})
+    plan = await by(Guesses(guess(unknown=unknown)), model, "Please speak: hello")
+    assert [step.tool for step in plan.steps] == ["speak"]
+    assert (await by(Guesses(guess(unknown=unknown)), decider(), "Good morning")).steps == ()
+
+
+async def test_media_that_a_request_is_about_and_nobody_attached_are_asked_for() -> None:
+    class Absent(Guesses):
+        async def __call__(self, request: Request) -> Sequence[Guess]:
+            if any(offer.name == "?audio" for offer in request.offers):
+                return [guess(PlannedStep(id="$1", tool="transcribe_audio", args={"audio": "?audio"}))]
+            return [guess()]
+
+    plan = await by(Absent(), decider(), "Write down the recording")
+    assert plan.steps == ()
+    assert plan.question.startswith("I need a recording for that: write down what is said")
+
+
+async def test_what_has_been_done_is_thought_over_by_the_chat_model() -> None:
+    guesses = Guesses(guess(WRITE_DOWN))
+    done = [Done(WRITE_DOWN, "no speech was found", is_usable=False)]
+    model = decider({"tool": "detect_speech", "audio": "memo.wav"})
+    request = Request("Write it down", (MEMO,), done=done)
+    plan, _ = await Planner(BUILT_IN, CHOICES, guess=guesses).plan(request, model)
+    assert [step.tool for step in plan.steps] == ["transcribe_audio", "detect_speech"]
+    assert guesses.asked == []
