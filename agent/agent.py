@@ -4,65 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from weakref import WeakValueDictionary
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableConfig
-
+from agent.driver import Driver
+from agent.parts import Parts
+from agent.routing import Switcher
 from agent.runs import LiveRun
-from engines.errors import InputError, SensoriumError
-from engines.progress import to_the_end
-from engines.text.chat import ChatDescription, ChatModels
-from graphs.orchestrator import Graph
-from graphs.plan import Offer, Plan, StepResult
-from graphs.planner import Planner, Request
-from graphs.state import TurnContext, new_turn
+from engines.errors import ConflictError, InputError, SensoriumError
+from graphs.approve import Answer, check_answers
+from graphs.options import TurnOptions
+from graphs.plan import Offer, Plan, Request
 from memory.artifact_types import ArtifactRef
-from memory.artifacts import ArtifactStore
-from memory.chats import OPEN, Chats, EndStatus, RunInfo
-from memory.checkpoints import checkpoint_thread
-from memory.event_log import EventLog
+from memory.chats import OPEN, RunInfo
 from memory.events import (
+    ApprovalAnswered,
+    ApprovalRequired,
     Event,
-    ModelLoading,
-    Receipt,
     RunCancelled,
-    RunFailed,
-    RunFinished,
+    RunResumed,
     RunStarted,
-    Usage,
 )
-from tools.registry import Registry
 
 logger = logging.getLogger(__name__)
 
 #: How often the log is looked at for events of a run that another process works on, in seconds.
 POLL_SECONDS = 0.5
 
+#: What was interrupted longer ago is left to its user.
+RESUMED_WITHIN = timedelta(hours=24)
 
-@dataclass(frozen=True)
-class Parts:
-    """What an agent works with, for one owner. Built in `agent.app`."""
-
-    owner: str
-    chats: Chats
-    log: EventLog
-    artifacts: ArtifactStore
-    chat_models: ChatModels
-    planner: Planner
-    tools: Registry
-    graph: Graph
-    forget: Callable[[str], Awaitable[None]]
-    """Deletes a conversation's checkpoints."""
-    turn_lock: Callable[[str], AbstractAsyncContextManager[object]]
-    """Keeps other processes out of a conversation while a turn of it runs."""
-    max_message_chars: int
-    default_model: str | None = None
+#: How often a starting server resumes a run by itself.
+MAX_RESUMES = 2
 
 
 class Agent:
@@ -70,9 +44,13 @@ class Agent:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._driver = Driver(parts)
         self._live: dict[str, LiveRun] = {}
-        # One turn of a conversation at a time: the next one builds on its messages. A lock lives while a turn has it.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def switcher(self) -> Switcher:
+        """Who chooses the chat models, and knows how each has done."""
+        return self._parts.switcher
 
     async def start(
         self,
@@ -81,44 +59,133 @@ class Agent:
         thread_id: str | None = None,
         attachments: Sequence[str] = (),
         model: str | None = None,
+        options: TurnOptions | None = None,
+        parent_run: str | None = None,
     ) -> RunInfo:
         """Begin a turn and return at once; the user's message is stored by then.
 
-        ``attachments`` are artifact ids. Raises InputError for a message that is empty or too long, NotFoundError for
-        an unknown attachment or model, UnavailableError when the chat model is not ready to be used.
+        ``attachments`` are artifact ids; ``parent_run`` is the run that this one repeats or goes on from. A ``model``
+        that is named is used; without one, that of the user's preferences or the settings. Where they name none
+        either, or with ``auto``, the switcher chooses. Raises InputError for a message that is empty or too long,
+        NotFoundError for an unknown attachment or model.
         """
         parts = self._parts
-        self._check_message(message, bool(attachments))
-        refs = [await parts.artifacts.get(artifact_id) for artifact_id in dict.fromkeys(attachments)]
-        chosen = parts.chat_models.describe(model or parts.default_model).id
+        options = options or TurnOptions()
+        attachments = (*attachments, *([options.voice] if options.voice else []))
+        refs, pinned = await self.check(message, attachments, model)
+        chosen = parts.chat_models.describe(pinned).id
+        parts.keeper.pause()
+        options = options.model_copy(update={"pinned": pinned is not None, "model": model})
         thread = await (parts.chats.ensure_thread(thread_id) if thread_id else parts.chats.create_thread())
-        info = await parts.chats.start_run(thread.id, message, [ref.id for ref in refs], model=chosen)
+        info = await parts.chats.start_run(
+            thread.id, message, [ref.id for ref in refs], model=chosen, parent_run=parent_run
+        )
         live = LiveRun(info.id, thread.id, parts.log)
-        live.emit(RunStarted(thread_id=thread.id, message=message, attachments=tuple(refs), model=chosen))
-        self._live[info.id] = live
-        live.task = asyncio.create_task(self._drive(live, info, refs), name=f"run {info.id}")
-        await asyncio.sleep(0)  # a task that is cancelled before its first step never gets to store its end
+        live.emit(_started(info, refs, options))
+        await self._set_going(live, info, refs)
         return info
+
+    async def check(
+        self, message: str, attachments: Sequence[str], model: str | None
+    ) -> tuple[list[ArtifactRef], str | None]:
+        """The attachments, each once, and the chat model if one is named. Raises what `start` would raise, and stores
+        nothing.
+        """
+        self._check_message(message, bool(attachments))
+        pinned = await self._parts.preferences.model(model)
+        return [await self._parts.artifacts.get(artifact_id) for artifact_id in dict.fromkeys(attachments)], pinned
 
     async def retry(self, run_id: str, *, model: str | None = None) -> RunInfo:
         """Run an earlier turn's message again, in the same conversation, with the same attachments.
 
-        With the same model, unless another is named.
+        What was asked for with it is asked for again; with the same model where the message named one, unless another
+        is named now.
         """
         info = await self._parts.chats.run(run_id)
+        first = [event.body for event in await self._parts.log.read(run_id, -1, limit=1)]
+        began = next((body for body in first if isinstance(body, RunStarted)), None)
+        options = TurnOptions(**began.options) if began else TurnOptions()
+        options = options.model_copy(update={"take_from": None, "replay_of": None})  # all of it is done again
         return await self.start(
-            info.message, thread_id=info.thread_id, attachments=info.attachments, model=model or info.model or None
+            began.message if began else info.message,  # a voice message is written down again
+            thread_id=info.thread_id,
+            attachments=info.attachments,
+            model=model or options.model,
+            options=options,
         )
 
+    async def resume(self, run_id: str) -> RunInfo:
+        """Go on with a run that was interrupted, from its last checkpoint: no step that had ended is run again.
+
+        Its id stays the same, and its events are numbered on. Raises ConflictError when the run is not interrupted, or
+        when its conversation has gone on without it.
+        """
+        parts = self._parts
+        info = await parts.chats.run(run_id)
+        if (await parts.chats.runs(info.thread_id))[-1].id != run_id:
+            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
+        refs = [await parts.artifacts.get(artifact_id) for artifact_id in info.attachments]
+        parts.chat_models.describe(info.model)
+        info = await parts.chats.resume_run(run_id, "interrupted")
+        return await self._take_up(info, refs, RunResumed())
+
+    async def approve(self, run_id: str, answers: Mapping[str, Answer]) -> RunInfo:
+        """Answer what a waiting run asks, and let it go on in this process. ``answers``: step id, or ``*`` for all.
+
+        Raises ConflictError when the run does not wait, InputError for an answer that does not fit: it waits on, then.
+        """
+        parts = self._parts
+        info = await parts.chats.run(run_id)
+        if info.status != "waiting":
+            raise ConflictError(f"Run {run_id} asks nothing: it is {info.status}.")
+        stands = await parts.graph.aget_state(self._parts.config(info.thread_id))
+        if stands.values.get("run_id") != run_id or not stands.interrupts:
+            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
+        taken = check_answers(
+            answers,
+            ApprovalRequired(**stands.interrupts[0].value).questions,
+            Plan(**stands.values["plan"]),
+            [Offer(**offer) for offer in stands.values["offers"]],
+            {spec.name: spec for spec in parts.tools},
+        )
+        refs = [await parts.artifacts.get(artifact_id) for artifact_id in info.attachments]
+        parts.chat_models.describe(info.model)
+        info = await parts.chats.resume_run(run_id)
+        said = {step_id: answer["action"] for step_id, answer in taken.items()}
+        return await self._take_up(info, refs, ApprovalAnswered(answers=said), taken)
+
+    async def resume_interrupted(self) -> list[RunInfo]:
+        """Resume what was interrupted not long ago, for a server that starts again.
+
+        A run that has been resumed `MAX_RESUMES` times is left to its user: it may be what brings the process down.
+        """
+        resumed: list[RunInfo] = []
+        for info in await self._parts.chats.interrupted(datetime.now(UTC) - RESUMED_WITHIN):
+            log = await self._parts.log.read_all(info.id)
+            if sum(isinstance(event.body, RunResumed) for event in log) >= MAX_RESUMES:
+                logger.warning("run %s was interrupted again and again; it waits for its user to resume it", info.id)
+                continue
+            try:
+                resumed.append(await self.resume(info.id))
+            except SensoriumError as error:
+                logger.warning("run %s can't be resumed: %s", info.id, error)
+        return resumed
+
     async def events(self, run_id: str, *, after: int = -1) -> AsyncIterator[Event]:
-        """A run's events with a ``seq`` above ``after``: what the log has, then what comes, up to the last one."""
+        """A run's events with a ``seq`` above ``after``: what the log has, then what comes, up to the last one.
+
+        Of a run that waits for its user, also what comes after the answer. One that was interrupted has no more to
+        come, until it is resumed.
+        """
         await self._parts.chats.run(run_id)
-        if live := self._live.get(run_id):
-            async for event in live.follow(after):
-                yield event
-            return
         has_ended = False
         while True:
+            if live := self._live.get(run_id):
+                async for event in live.follow(after):
+                    yield event
+                    after = event.seq
+                    if event.is_terminal:
+                        return
             batch = await self._parts.log.read(run_id, after)
             for event in batch:
                 yield event
@@ -134,33 +201,43 @@ class Agent:
             if not has_ended:
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def last_seq(self, run_id: str) -> int:
+        """The number of a run's newest event; -1: there is none."""
+        await self._parts.chats.run(run_id)
+        return await self._parts.log.last_seq(run_id)
+
     async def cancel(self, run_id: str) -> bool:
         """Stop a run. False: it has ended by itself, or another process works on it."""
-        await self._parts.chats.run(run_id)
+        info = await self._parts.chats.run(run_id)
+        if info.status == "waiting":
+            return await self._driver.cancel_waiting(run_id, RunCancelled().reason)
         live = self._live.get(run_id)
         if live is None or live.task is None or live.has_ended:
             return False
         live.task.cancel()
         await asyncio.wait([live.task])
-        return (await self._parts.chats.run(run_id)).status == "cancelled"
+        status = (await self._parts.chats.run(run_id)).status
+        if status == "waiting":  # it asked its user just then
+            return await self._driver.cancel_waiting(run_id, RunCancelled().reason)
+        return status == "cancelled"
 
     async def plan(self, message: str, offers: Sequence[Offer] = (), *, model: str | None = None) -> Plan:
         """The plan for a message, without running or storing anything. ``offers`` need not exist as files."""
         self._check_message(message, bool(offers))
-        plan, _ = await self._parts.planner.plan(
-            Request(message, offers), self._parts.chat_models.get(model or self._parts.default_model)
-        )
+        chat = self._parts.chat_models.get(await self._parts.preferences.model(model))
+        plan, _ = await self._parts.planner.plan(Request(message, offers), chat)
         return plan
 
-    async def forget(self, thread_id: str) -> None:
-        """Drop what the graph keeps of a conversation that was deleted."""
-        await self._parts.forget(checkpoint_thread(self._parts.owner, thread_id))
+    async def state(self, thread_id: str) -> dict[str, Any]:
+        """What the graph knows of a conversation now (see `graphs.state.Turn`); empty before its first turn."""
+        return dict((await self._parts.graph.aget_state(self._parts.config(thread_id))).values)
 
     async def close(self) -> None:
-        """Cancel what runs and wait until it is stored."""
+        """Interrupt what runs and wait until that is stored: it can be resumed."""
         running = [live for live in self._live.values() if live.task]
         for live in running:
-            if live.task and not live.has_ended:
+            if live.task and not live.is_over:
+                live.is_interrupted = True
                 live.task.cancel()
         await asyncio.gather(*(live.task for live in running if live.task), return_exceptions=True)
 
@@ -174,85 +251,36 @@ class Agent:
         if not message.strip() and not has_attachments:
             raise InputError("The message is empty.", fix="Write something or attach a file.")
 
-    async def _drive(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> None:
-        """Work on a run until it ends, and store how it ended."""
-        started = time.monotonic()
+    async def _take_up(
+        self, info: RunInfo, refs: list[ArtifactRef], body: RunResumed | ApprovalAnswered, answers: Any = None
+    ) -> RunInfo:
+        live = LiveRun(info.id, info.thread_id, self._parts.log, await self._parts.log.read_all(info.id))
+        if not live.logged:  # killed before the first event was
+            live.emit(_started(info, refs, TurnOptions()))
+        live.emit(body)
+        await self._set_going(live, info, refs, answers)
+        return info
+
+    async def _set_going(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef], answers: Any = None) -> None:
+        self._live[info.id] = live
+        live.task = asyncio.create_task(self._work_on(live, info, refs, answers), name=f"run {info.id}")
+        await asyncio.sleep(0)  # a task that is cancelled before its first step never gets to store its end
+
+    async def _work_on(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef], answers: Any) -> None:
         try:
-            async with self._turns.setdefault(live.thread_id, asyncio.Lock()), self._parts.turn_lock(live.thread_id):
-                state = await self._work(live, info, refs)
-            await self._finish(live, state, info.model, time.monotonic() - started)
-        except asyncio.CancelledError:
-            if not live.has_ended:
-                await self._end(live, RunCancelled(), "cancelled", live.text or None)
-        except SensoriumError as error:
-            await self._fail(live, RunFailed(code=error.code, message=error.message, fix=error.fix))
-        except Exception:  # the run's end must be told whatever broke; the log has the trace
-            logger.exception("run %s broke", info.id)
-            broken = RunFailed(code="internal", message="Something broke inside.", fix="The log says what; report it.")
-            await self._fail(live, broken)
+            await self._driver.drive(live, info, refs, answers)
         finally:
-            self._live.pop(info.id, None)
-
-    async def _work(self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef]) -> dict[str, Any]:
-        parts = self._parts
-        chat: BaseChatModel = parts.chat_models.get(
-            info.model, on_loading=lambda progress: live.emit(ModelLoading.of(progress))
-        )
-        context = TurnContext(
-            chat=chat, planner=parts.planner, tools=parts.tools, emit=live.emit, read_text=self._read_text
-        )
-        config: RunnableConfig = {"configurable": {"thread_id": checkpoint_thread(parts.owner, live.thread_id)}}
-        state: dict[str, Any] = await parts.graph.ainvoke(
-            new_turn(info.id, info.message, refs), config, context=context, durability="sync"
-        )
-        return state
-
-    async def _read_text(self, artifact_id: str) -> str:
-        path = await self._parts.artifacts.path(artifact_id)
-        return (await asyncio.to_thread(path.read_text, "utf-8")).removeprefix("\ufeff").strip()
-
-    async def _finish(self, live: LiveRun, state: dict[str, Any], model: str, seconds: float) -> None:
-        results: list[StepResult] = list(state.get("results", {}).values())
-        if results and all(result["error"] for result in results):
-            first = results[0]
-            await self._fail(
-                live,
-                RunFailed(code=first["error_code"], message=first["error"], fix=first["error_fix"]),
-                state["answer"],
-            )
-            return
-        artifacts = tuple(ArtifactRef(**item) for result in results for item in result["artifacts"])
-        receipts = tuple(Receipt(**item) for result in results for item in result["receipts"])
-        finished = RunFinished(
-            answer=state["answer"],
-            artifacts=artifacts,
-            receipts=(*receipts, _chat_receipt(self._parts.chat_models.describe(model))),
-            usage=Usage(**state["usage"]),
-            seconds=round(seconds, 3),
-        )
-        await self._end(live, finished, "finished", finished.answer, [item.id for item in artifacts])
-
-    async def _fail(self, live: LiveRun, failure: RunFailed, answer: str | None = None) -> None:
-        await self._end(live, failure, "failed", answer or live.text or None, (), failure.model_dump(exclude={"type"}))
-
-    async def _end(
-        self,
-        live: LiveRun,
-        body: RunFinished | RunFailed | RunCancelled,
-        status: EndStatus,
-        answer: str | None,
-        artifacts: Sequence[str] = (),
-        error: dict[str, Any] | None = None,
-    ) -> None:
-        await to_the_end(
-            live.end(
-                body,
-                lambda: self._parts.chats.finish_run(
-                    live.run_id, status=status, answer=answer, artifacts=artifacts, error=error
-                ),
-            )
-        )
+            if self._live.get(info.id) is live:  # it may have been taken up again
+                del self._live[info.id]
+            if not self._live:
+                self._parts.keeper.resume()
 
 
-def _chat_receipt(model: ChatDescription) -> Receipt:
-    return Receipt(tool="chat", model=model.id, title=model.title, licence=model.licence, sha256=model.sha256)
+def _started(info: RunInfo, refs: Sequence[ArtifactRef], options: TurnOptions) -> RunStarted:
+    return RunStarted(
+        thread_id=info.thread_id,
+        message=info.message,
+        attachments=tuple(refs),
+        model=info.model,
+        options=options.model_dump(exclude_defaults=True),
+    )

@@ -15,16 +15,29 @@ from engines.errors import SensoriumError
 #: Command -> (where it is, its line in ``--help``).
 COMMANDS = {
     "chat": ("agent.cli.chat:chat", "Talk: one turn, or a conversation without MESSAGE."),
+    "runs": ("agent.cli.runs:runs", "List runs that wait or were interrupted; approve, resume and stop them."),
+    "history": ("agent.cli.travel:history", "Show a conversation run by run, with its forks."),
+    "fork": ("agent.cli.travel:fork", "Go on from an earlier message, in a new conversation."),
+    "replay": ("agent.cli.travel:replay", "Run a message again as it was run, and compare."),
+    "compare": ("agent.cli.travel:compare", "Compare two runs step by step."),
     "plan": ("agent.cli.chat:plan", "Show the plan for a message without running it."),
     "tools": ("agent.cli.tools:tools", "List the tools, or run one directly."),
     "voices": ("agent.cli.voices:voices", "List the voices that read aloud."),
     "actions": ("agent.cli.actions:actions", "Teach it actions by example clips; list and forget them."),
+    "artifacts": ("agent.cli.artifacts:artifacts", "List media, show their lineage, make them again, clean up."),
+    "memory": ("agent.cli.memory:memory", "See, edit, forget and export what is remembered."),
+    "feedback": ("agent.cli.feedback:feedback", "Say what answers are like, and read what was said."),
+    "me": ("agent.cli.me:me", "Choose a chat model for all turns, and which tools ask first."),
+    "usage": ("agent.cli.me:usage", "Add up tokens and time by chat model."),
     "models": ("agent.cli.models:models", "List, fetch, check and remove models."),
     "doctor": ("agent.cli.doctor:doctor", "Say what is ready, what is missing and what mends it."),
     "config": ("agent.cli.config:config", "Print the settings, documented, as a file to start from."),
     "serve": ("agent.cli.serve:serve", "Start the API."),
     "up": ("agent.cli.serve:up", "Start the API and the page."),
 }
+
+WAITING = 6
+"""Exit code when a run waits for an answer: `sensorium runs approve` gives it."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""

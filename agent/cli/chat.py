@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from agent.app import App
 from agent.cli import INTERRUPTED
-from agent.cli.session import Session, View, attach, follow, open_session, save
+from agent.cli.asking import show_run
+from agent.cli.session import Session, View, attach, open_session, save
 from agent.cli.views import JsonView, TerminalView
-from engines.errors import InputError, MediaError, NotFoundError, SensoriumError, exit_code_of
+from engines.errors import InputError, MediaError, NotFoundError, SensoriumError
 from engines.media import Limits, probe
+from graphs.options import TurnOptions
 from graphs.plan import Offer, Plan
-from memory.events import Event, RunFailed, RunFinished
+from memory.events import Event, RunFinished
 from tools.types import MediaKind
 
 _FILES = click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="Attach a file. May be repeated."
 )
-_MODEL = click.option("--model", help="Chat model: an id from `sensorium models list`, ollama/NAME or openai/NAME.")
+#: Seconds of reading for memory that nobody is told about.
+_UNSAID = 0.5
+_MODEL = click.option(
+    "--model",
+    help="Chat model: an id from `sensorium models list`, ollama/NAME, openai/NAME, or auto: chosen each turn.",
+)
 
 
 @click.command()
@@ -34,61 +44,114 @@ _MODEL = click.option("--model", help="Chat model: an id from `sensorium models 
 @_MODEL
 @click.option("--json", "as_json", is_flag=True, help="Print one event a line.")
 @click.option("--save", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where media are saved.")
+@click.option("--voice", type=click.Path(path_type=Path), help="A recording whose words are the message.")
+@click.option("--speak", is_flag=True, help="Read the answers aloud: the sound is saved.")
+@click.option("--reply-language", help="Translate the answers into this language while they are written.")
+@click.option("--tone/--no-tone", default=None, help="Let the tone heed your mood.")
 @click.option("--retry", is_flag=True, help="Run the last message of --thread again.")
-def chat(
+@click.option("--resume", is_flag=True, help="Go on with the last turn of --thread where it was interrupted.")
+def chat(  # noqa: PLR0913, PLR0917 # a command's options are its parameters
     message: str | None,
     files: tuple[Path, ...],
     thread: str | None,
     model: str | None,
     as_json: bool,
     folder: Path | None,
+    voice: Path | None,
+    speak: bool,
+    reply_language: str | None,
+    tone: bool | None,
     retry: bool,
+    resume: bool,
 ) -> int:
     """Talk to the agent: one turn, or a conversation without MESSAGE.
 
     MESSAGE "-" is read from standard input. Media that tools make are saved and named.
     """
-    if retry and not thread:
-        raise InputError("--retry needs the conversation.", fix="Add --thread ID.")
-    if retry and (message is not None or files):
-        raise InputError("--retry runs the last message again, with its files.", fix="Leave MESSAGE and -f out.")
+    _check_again(retry, resume, thread, has_message=message is not None or bool(files or voice))
     if message == "-":
         message = sys.stdin.read()
     with open_session() as session:
-        turns = _Turns(session, thread, model, as_json, folder)
-        if retry:
-            return turns.retry()
-        if message is not None or files:
-            return turns.take(message or "", files)
-        return turns.converse()
+        asked = session.app.options(speak=speak, reply_language=reply_language, tone=tone)
+        turns = _Turns(session, thread, model, as_json, folder, asked)
+        if retry or resume:
+            code = turns.retry() if retry else turns.resume()
+        elif message is not None or files or voice:
+            code = turns.take(message or "", files, voice)
+        else:
+            code = turns.converse()
+        if code != INTERRUPTED:
+            with suppress(KeyboardInterrupt):
+                session.run(_read_for_memory(session.app))
+        return code
+
+
+async def _read_for_memory(app: App) -> None:
+    """Nobody reads for memory when the command has ended. What is left by Ctrl-C is read next time."""
+    reading = asyncio.create_task(app.keeper.drain())
+    done, _ = await asyncio.wait([reading], timeout=_UNSAID)
+    if not done:
+        click.secho("Reading the conversation for memory. Ctrl-C leaves it for the next time.", err=True, dim=True)
+    await reading
+
+
+def _check_again(retry: bool, resume: bool, thread: str | None, *, has_message: bool) -> None:
+    if retry and resume:
+        raise InputError("--retry begins anew and --resume goes on.", fix="Give one of them.")
+    if (retry or resume) and not thread:
+        raise InputError(f"{'--retry' if retry else '--resume'} needs the conversation.", fix="Add --thread ID.")
+    if (retry or resume) and has_message:
+        what = "--retry runs the last message again, with its files" if retry else "--resume goes on with the last turn"
+        raise InputError(f"{what}.", fix="Leave MESSAGE and -f out.")
 
 
 class _Turns:
     """The turns of one command, in one conversation."""
 
     def __init__(
-        self, session: Session, thread: str | None, model: str | None, as_json: bool, folder: Path | None
+        self,
+        session: Session,
+        thread: str | None,
+        model: str | None,
+        as_json: bool,
+        folder: Path | None,
+        options: TurnOptions,
     ) -> None:
         self._session = session
         self._thread = thread
         self._model = model
         self._as_json = as_json
         self._folder = folder
+        self._after = -1  # the last event that need not be shown
+        self._options = options
 
-    def take(self, message: str, files: Sequence[Path]) -> int:
+    def take(self, message: str, files: Sequence[Path], voice: Path | None = None) -> int:
         """One turn; returns the exit code."""
-        return self._guarded(self._start(message, files))
+        return self._guarded(self._start(message, files, voice))
 
     def retry(self) -> int:
         """The conversation's last message once more."""
 
         async def start() -> str:
-            runs = await self._session.app.chats.runs(cast("str", self._thread))
-            if not runs:
-                raise NotFoundError(f"The conversation {self._thread!r} has no message yet.")
-            return (await self._session.app.agent.retry(runs[-1].id, model=self._model)).id
+            return (await self._session.app.agent.retry(await self._last_run(), model=self._model)).id
 
         return self._guarded(start())
+
+    def resume(self) -> int:
+        """The conversation's last turn, where it was interrupted."""
+
+        async def start() -> str:
+            run_id = await self._last_run()
+            self._after = await self._session.app.agent.last_seq(run_id)
+            return (await self._session.app.agent.resume(run_id)).id
+
+        return self._guarded(start())
+
+    async def _last_run(self) -> str:
+        runs = await self._session.app.chats.runs(cast("str", self._thread))
+        if not runs:
+            raise NotFoundError(f"The conversation {self._thread!r} has no message yet.")
+        return runs[-1].id
 
     def converse(self) -> int:
         """A turn a line until the end of input. Ctrl-C stops the turn, and at the prompt the conversation."""
@@ -116,25 +179,25 @@ class _Turns:
 
     def _guarded(self, start: Any) -> int:
         try:
-            return self._session.run(self._turn(start))
+            run_id: str = self._session.run(start)
+            return show_run(self._session, run_id, self._view(), after=self._after, on_finished=self._save)
         except KeyboardInterrupt:
             return INTERRUPTED
 
-    async def _start(self, message: str, files: Sequence[Path]) -> str:
+    def _view(self) -> View:
+        return JsonView() if self._as_json else TerminalView()
+
+    async def _start(self, message: str, files: Sequence[Path], voice: Path | None) -> str:
         app = self._session.app
         attachments = [ref.id for ref in await attach(app, files)]
-        info = await app.agent.start(message, thread_id=self._thread, attachments=attachments, model=self._model)
+        options = self._options
+        if voice:
+            options = options.model_copy(update={"voice": (await attach(app, [voice]))[0].id})
+        info = await app.agent.start(
+            message, thread_id=self._thread, attachments=attachments, model=self._model, options=options
+        )
         self._thread = info.thread_id
         return info.id
-
-    async def _turn(self, start: Any) -> int:
-        run_id: str = await start
-        view: View = JsonView() if self._as_json else TerminalView()
-        last = await follow(self._session.app, run_id, view)
-        if isinstance(last.body, RunFinished):
-            await self._save(last)
-            return 0
-        return exit_code_of(last.body.code) if isinstance(last.body, RunFailed) else INTERRUPTED
 
     async def _save(self, last: Event) -> None:
         body = cast("RunFinished", last.body)

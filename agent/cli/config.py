@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import click
 from pydantic import SecretStr
 
 from agent.settings import Settings, config_file, load_settings
+
+_PASSWORD = re.compile(r"(//[^/@]*:)[^/@]*@")
 
 
 @click.command()
@@ -22,7 +25,7 @@ def config(as_json: bool) -> None:
     """
     settings = load_settings()
     if as_json:
-        click.echo(json.dumps({name: _plain(getattr(settings, name)) for name in Settings.model_fields}))
+        click.echo(json.dumps({name: _plain(name, getattr(settings, name)) for name in Settings.model_fields}))
         return
     click.echo(f"# Goes to {config_file()}; the environment (SENSORIUM_NAME) is stronger.")
     click.echo("\n".join(as_toml(settings)))
@@ -31,15 +34,28 @@ def config(as_json: bool) -> None:
 def as_toml(settings: Settings) -> Iterator[str]:
     """Lines of the file; defaults are commented out."""
     for name, field in Settings.model_fields.items():
-        value = _plain(getattr(settings, name))
+        value = _plain(name, getattr(settings, name))
         # What is not shown can't be pasted back either.
-        is_set = name in settings.model_fields_set and not isinstance(getattr(settings, name), SecretStr)
+        is_set = name in settings.model_fields_set and not _is_hidden(name, getattr(settings, name))
         yield ""
         yield f"# {field.description}"
-        yield f"{'' if is_set else '# '}{name} = {json.dumps('' if value is None else value, ensure_ascii=False)}"
+        yield f"{'' if is_set else '# '}{name} = {_toml(value)}"
 
 
-def _plain(value: Any) -> Any:
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(key, ensure_ascii=False)} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    return json.dumps("" if value is None else value, ensure_ascii=False)
+
+
+def _plain(name: str, value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "(set, not shown)"
-    return str(value) if isinstance(value, Path) else value
+    return (
+        _PASSWORD.sub(r"\1***@", value) if name == "database_url" else str(value) if isinstance(value, Path) else value
+    )
+
+
+def _is_hidden(name: str, value: Any) -> bool:
+    return isinstance(value, SecretStr) or (name == "database_url" and _plain(name, value) != value)

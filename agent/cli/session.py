@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from agent.app import App, open_app
 from engines.errors import InputError
 from memory.artifact_types import ArtifactRef, Lineage
-from memory.events import Event
+from memory.events import ApprovalRequired, Event
 
 T = TypeVar("T")
 
@@ -83,16 +83,20 @@ class View(Protocol):
     def close(self) -> None: ...
 
 
-async def follow(app: App, run_id: str, view: View) -> Event:
-    """Show a run until it ends and return its last event. When this is cancelled, so is the run."""
+async def follow(app: App, run_id: str, view: View, *, after: int = -1) -> Event:
+    """Show what comes of a run after ``after``, until it ends or asks its user, and return the last event. When this is
+    cancelled, so is the run.
+    """
     last: Event | None = None
     try:
-        async for event in app.agent.events(run_id):
+        async for event in app.agent.events(run_id, after=after):
             view.show(event)
             last = event
+            if isinstance(event.body, ApprovalRequired):
+                break
     except asyncio.CancelledError:
         await app.agent.cancel(run_id)
-        async for event in app.agent.events(run_id, after=last.seq if last else -1):
+        async for event in app.agent.events(run_id, after=last.seq if last else after):
             view.show(event)
         raise
     finally:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 from rich.console import Console
@@ -84,7 +85,7 @@ async def _run(session: Session, spec: ToolSpec, given: Mapping[str, str], quiet
             view.show(Event.model_construct(run_id="", seq=0, at=None, body=body))
 
     try:
-        return await session.app.tools.run(spec.name, args, call_id="cli", emit=show)
+        return await session.app.tools.run(spec.name, args, call_id=f"cli-{uuid4().hex}", emit=show)
     finally:
         view.close()
 

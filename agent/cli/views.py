@@ -13,17 +13,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from memory.events import (
+    ApprovalRequired,
     Event,
     Log,
     MessageDelta,
+    MessageHeard,
     ModelLoading,
+    ModelSwitched,
     PlanMade,
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunInterrupted,
+    RunResumed,
     ToolFailed,
     ToolFinished,
     ToolProgress,
+    ToolRetrying,
     ToolStarted,
 )
 
@@ -69,6 +75,12 @@ class TerminalView:
             "tool.failed": self._tool_failed,
             "message.delta": self._delta,
             "log": self._log,
+            "approval.required": self._asked,
+            "run.interrupted": self._interrupted,
+            "run.resumed": self._resumed,
+            "tool.retrying": self._retrying,
+            "message.heard": self._heard,
+            "model.switched": self._switched,
             "run.finished": self._finished,
             "run.failed": self._failed,
             "run.cancelled": self._cancelled,
@@ -112,9 +124,8 @@ class TerminalView:
 
     def _tool_finished(self, body: ToolFinished) -> None:
         self._drop(body.call_id)
-        self._side.print(
-            f"[green]✓[/] {body.tool} [dim]{body.seconds:.1f} s[/]  {_plain(body.summary)}", soft_wrap=True
-        )
+        took = f"taken from run {body.taken_from}" if body.taken_from else f"{body.seconds:.1f} s"
+        self._side.print(f"[green]✓[/] {body.tool} [dim]{took}[/]  {_plain(body.summary)}", soft_wrap=True)
 
     def _tool_failed(self, body: ToolFailed) -> None:
         self._drop(body.call_id)
@@ -125,16 +136,44 @@ class TerminalView:
             self._progress.stop()
             self._tasks.clear()
             self._in_answer = True
-        self._out.print(_CONTROL.sub("", body.text), end="", markup=False, soft_wrap=True)
+        self._out.print(without_controls(body.text), end="", markup=False, soft_wrap=True)
         self._out.file.flush()
 
     def _log(self, body: Log) -> None:
         self._side.print(f"[dim]{_plain(body.message)}[/]")
 
+    def _asked(self, body: ApprovalRequired) -> None:
+        self.close()
+        for item in body.questions:
+            args = ", ".join(f"{name}={_short(value)}" for name, value in item.step.args.items())
+            dollars = f", about ${item.dollars:.2f}" if item.dollars else ""
+            self._side.print(f"[yellow]?[/] {item.step.id} [cyan]{item.step.tool}[/][dim]({_plain(args)})[/]")
+            self._side.print(f"  {_plain(item.text)} [dim]About {item.seconds:g} s{dollars}.[/]", soft_wrap=True)
+
+    def _interrupted(self, body: RunInterrupted) -> None:
+        self.close()
+        self._side.print(f"[yellow]{_plain(f'{body.message} {body.fix}'.strip())}[/]", soft_wrap=True)
+
+    def _resumed(self, body: RunResumed) -> None:
+        del body
+        self.close()
+        self._side.print("[dim]Going on.[/]")
+
+    def _retrying(self, body: ToolRetrying) -> None:
+        self._side.print(f"[dim]{body.tool}: {_plain(body.message)} Trying again.[/]", soft_wrap=True)
+
+    def _heard(self, body: MessageHeard) -> None:
+        self._side.print(f"[dim]Heard:[/] {_plain(body.transcript)}", soft_wrap=True)
+
+    def _switched(self, body: ModelSwitched) -> None:
+        self._side.print(f"[dim]{_plain(body.reason)}[/]", soft_wrap=True)
+
     def _finished(self, body: RunFinished) -> None:
         self.close()
         if not self._show_receipts:
             return
+        for what in body.left_out:
+            self._side.print(f"[dim]{_plain(what)}[/]", soft_wrap=True)
         models = dict.fromkeys(receipt.title for receipt in body.receipts)
         tokens = body.usage.prompt_tokens + body.usage.completion_tokens
         self._side.print(f"[dim]{_plain(', '.join(models))} · {tokens} tokens · {body.seconds:.1f} s[/]")
@@ -165,7 +204,12 @@ class TerminalView:
 
 def _plain(text: str) -> str:
     """Text from models and files as it is: no markup, and nothing that would steer the terminal."""
-    return escape(_CONTROL.sub("", text))
+    return escape(without_controls(text))
+
+
+def without_controls(text: str) -> str:
+    """Without what would steer the terminal."""
+    return _CONTROL.sub("", text)
 
 
 def _short(value: Any) -> str:

@@ -97,3 +97,28 @@ def test_an_address_must_be_one(address: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SENSORIUM_LIBRETRANSLATE_URL", address)
     with pytest.raises(InputError, match="libretranslate_url"):
         load_settings()
+
+
+def test_the_database_is_a_file_in_the_home_unless_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().database_url == f"sqlite:///{tmp_path / 'sensorium.db'}"
+    monkeypatch.setenv("SENSORIUM_DATABASE_URL", "postgresql://ada@127.0.0.1/chats")
+    assert load_settings().database_url == "postgresql://ada@127.0.0.1/chats"
+
+
+def test_the_password_of_a_database_is_neither_shown_nor_pasted_back_as_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SENSORIUM_DATABASE_URL", "postgresql://ada:secret@127.0.0.1/chats")
+    printed = "\n".join(as_toml(load_settings()))
+    assert "postgresql://ada:***@127.0.0.1/chats" in printed
+    assert "secret" not in printed
+    assert "database_url" not in tomllib.loads(printed)
+
+
+@pytest.mark.parametrize("address", ["my database", "mysql://host/name", "sqlite:///:memory:"])
+def test_a_database_that_can_not_be_used_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSORIUM_DATABASE_URL", address)
+    with pytest.raises(InputError, match="'database_url' does not fit"):
+        load_settings()

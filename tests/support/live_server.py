@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,12 @@ ENDLESS = {"when": "endlessly", "answer": " ".join(f"word{n}" for n in range(10_
 
 
 @contextmanager
-def serving(home: Path, rules: list[dict[str, Any]]) -> Iterator[str]:
-    """The server's address. ``SENSORIUM_HOME`` must name ``home``."""
+def serving(
+    home: Path, rules: list[dict[str, Any]], *, prepare: Callable[[Path], object] = lambda home: None
+) -> Iterator[str]:
+    """The server's address. ``SENSORIUM_HOME`` must name ``home``; ``prepare`` adds to it before the server starts."""
     write_script(home, rules)
+    prepare(home)
     listener = listen("127.0.0.1", 0, setting="port")
     server = uvicorn.Server(
         uvicorn.Config(create_app(), log_level="warning", timeout_graceful_shutdown=2, ws="none", lifespan="on")
