@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from agent.app import App, offered_tools, open_app
 from server import problems
 from server.local_only import LocalOnly
-from server.routes import artifacts, catalog, health, runs, threads, tools
+from server.routes import artifacts, catalog, feedback, health, me, memories, runs, threads, tools, travel
 
 #: Opens the application and closes it again: `agent.app.open_app`, or a test's own.
 OpenApp = Callable[[], AbstractAsyncContextManager[App]]
@@ -31,6 +31,7 @@ def create_app(open_app: OpenApp = open_app) -> FastAPI:
     async def lifespan(server: FastAPI) -> AsyncIterator[None]:
         async with open_app() as opened:
             server.state.app = opened
+            await opened.pick_up()
             yield
 
     server = FastAPI(
@@ -38,7 +39,7 @@ def create_app(open_app: OpenApp = open_app) -> FastAPI:
     )
     server.add_middleware(LocalOnly)
     problems.install(server)
-    routers = [module.router for module in (threads, runs, artifacts, catalog, health)]
+    routers = [module.router for module in (threads, runs, travel, feedback, artifacts, memories, me, catalog, health)]
     for router in (*routers, tools.routes(offered_tools())):
         server.include_router(router, prefix="/api", responses=problems.RESPONSES)
     return server

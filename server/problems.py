@@ -34,14 +34,6 @@ class ForbiddenError(SensoriumError):
     http_status = 403
 
 
-class ConflictError(SensoriumError):
-    """It can't be done while something else goes on."""
-
-    code = "conflict"
-    exit_code = 2
-    http_status = 409
-
-
 class Problem(BaseModel):
     """RFC 9457. ``detail`` says what was wrong, ``fix`` what to do about it."""
 

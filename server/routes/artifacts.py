@@ -8,9 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from agent.app import Replayed, ReplayPlan
 from memory.artifact_types import ArtifactRef, Lineage
+from memory.lineage_graph import MAX_DEPTH, LineageGraph
 from server import thumbnails, uploads
 from server.opened import Opened
+from server.patience import NOBODY_THERE, while_there
 
 router = APIRouter(prefix="/artifacts", tags=["media"])
 
@@ -69,9 +72,29 @@ async def content(app: Opened, artifact_id: str) -> FileResponse:
     )
 
 
-@router.get("/{artifact_id}/lineage", summary="Say what made an artifact, from what, and with which models")
-async def lineage(app: Opened, artifact_id: str) -> Lineage:
-    return await app.artifacts.lineage(artifact_id)
+@router.get("/{artifact_id}/lineage", summary="Show what an artifact was made from, and what was made of it")
+async def lineage(
+    app: Opened,
+    artifact_id: str,
+    depth: Annotated[int, Query(ge=1, le=MAX_DEPTH, description="How many generations, up and down.")] = 10,
+) -> LineageGraph:
+    """A graph: the artifacts, the calls that made them (tool, arguments, models, seed), and the edges between."""
+    return await app.artifacts.graph(artifact_id, depth=depth)
+
+
+@router.get("/{artifact_id}/replay", summary="Say whether an artifact can be made again, and with what")
+async def replay_plan(app: Opened, artifact_id: str) -> ReplayPlan:
+    """Runs nothing."""
+    return await app.replays.plan(artifact_id)
+
+
+@router.post(
+    "/{artifact_id}/replay", status_code=201, summary="Make an artifact again and compare", response_model=Replayed
+)
+async def replay(app: Opened, artifact_id: str, request: Request) -> Replayed | Response:
+    """The same tool with the same arguments, seed and models on the same parents. A client that goes away stops it."""
+    replayed = await while_there(request, app.replays.replay(artifact_id, emit=lambda _: None))
+    return replayed if replayed is not None else Response(status_code=NOBODY_THERE)
 
 
 @router.get("/{artifact_id}/thumbnail", summary="Fetch a small picture", response_class=Response)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from agent.app import App
+from agent.app import Answer, App
 from engines.errors import NotFoundError
 from memory.chats import OPEN, RunInfo
 from memory.events import Event
@@ -28,7 +28,22 @@ class NewRun(BaseModel):
     message: str = Field(examples=["How many people are in this picture?"])
     attachments: list[str] = Field(default=[], max_length=32, description="Ids of uploaded artifacts.")
     model: str | None = Field(
-        default=None, description="A chat model of the catalog, or `ollama/NAME`.", examples=["ollama/qwen3:8b"]
+        default=None,
+        description="A chat model of the catalog, or `ollama/NAME`; `auto`: chosen for the message; nothing: as your "
+        "preferences (`/api/me`) or the settings say, else chosen for the message.",
+        examples=["ollama/qwen3:8b"],
+    )
+    voice: str | None = Field(
+        default=None,
+        description="Id of an uploaded recording whose words are the message. A recording that comes alone and without "
+        "a message is one as it is.",
+    )
+    speak: bool = Field(default=False, description="Read the answer aloud, clause by clause: `speech` events.")
+    reply_language: str | None = Field(
+        default=None, description="Translate the answer into it while it is written.", examples=["de"]
+    )
+    tone: bool | None = Field(
+        default=None, description="Let the answer's tone heed the user's mood; nothing: as the settings say."
     )
 
 
@@ -36,6 +51,12 @@ class StartedRun(BaseModel):
     run_id: str
     thread_id: str
     events: str = Field(description="Where its events are.")
+
+
+class Approval(BaseModel):
+    """Every step that is asked about has an answer, or all have the one of ``*``."""
+
+    answers: dict[str, Answer] = Field(examples=[{"*": {"action": "approve"}}], min_length=1)
 
 
 class CancelledRun(BaseModel):
@@ -55,7 +76,13 @@ class EventPage(BaseModel):
 async def start(app: Opened, request: Request, response: Response, thread_id: str, body: NewRun) -> StartedRun:
     """The answer is made by a run, which goes on whether or not its events are followed."""
     await app.chats.thread(thread_id)
-    run = await app.agent.start(body.message, thread_id=thread_id, attachments=body.attachments, model=body.model)
+    run = await app.agent.start(
+        body.message,
+        thread_id=thread_id,
+        attachments=body.attachments,
+        model=body.model,
+        options=app.options(voice=body.voice, speak=body.speak, reply_language=body.reply_language, tone=body.tone),
+    )
     events = str(request.url_for("events", run_id=run.id))
     response.headers["Location"] = str(request.url_for("show_run", run_id=run.id))
     return StartedRun(run_id=run.id, thread_id=run.thread_id, events=events)
@@ -70,6 +97,22 @@ async def show(app: Opened, run_id: str) -> RunInfo:
 async def cancel(app: Opened, run_id: str) -> CancelledRun:
     await app.chats.run(run_id)
     return CancelledRun(run_id=run_id, cancelled=await app.agent.cancel(run_id))
+
+
+@router.post("/runs/{run_id}/approval", status_code=202, summary="Answer what a waiting run asks")
+async def approve(app: Opened, request: Request, run_id: str, body: Approval) -> StartedRun:
+    """The questions are in its last `approval.required` event. An answer that does not fit is refused (422), and the
+    run goes on waiting.
+    """
+    run = await app.agent.approve(run_id, body.answers)
+    return StartedRun(run_id=run.id, thread_id=run.thread_id, events=str(request.url_for("events", run_id=run.id)))
+
+
+@router.post("/runs/{run_id}/resume", status_code=202, summary="Go on with an interrupted run")
+async def resume(app: Opened, request: Request, run_id: str) -> StartedRun:
+    """From its last checkpoint: no step that had ended is run again. Its id stays, and its events are numbered on."""
+    run = await app.agent.resume(run_id)
+    return StartedRun(run_id=run.id, thread_id=run.thread_id, events=str(request.url_for("events", run_id=run.id)))
 
 
 @router.get(

@@ -8,11 +8,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from agent.app import App
-from engines.errors import NotFoundError
+from engines.errors import ConflictError, NotFoundError
 from memory.artifact_types import ArtifactRef
 from memory.chats import OPEN, MessageInfo, RunInfo, ThreadInfo
 from server.opened import Opened
-from server.problems import ConflictError
 
 router = APIRouter(prefix="/threads", tags=["conversations"])
 
@@ -69,10 +68,7 @@ async def delete(app: Opened, thread_id: str) -> Response:
     for run in await app.chats.runs(thread_id):
         if run.status in OPEN and not await app.agent.cancel(run.id):
             await _check_ended(app, run.id)
-    unused = await app.chats.delete_thread(thread_id)
-    await app.agent.forget(thread_id)
-    for artifact_id in unused:
-        await app.artifacts.delete(artifact_id)
+    await app.eraser.thread(thread_id)
     return Response(status_code=204)
 
 

@@ -11,19 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, Field
 
-from agent.app import App, ToolOutcome, ToolSpec
+from agent.app import App, ToolSpec
 from engines.errors import SensoriumError
 from memory.artifact_types import ArtifactRef
 from memory.events import Event, EventBody, Receipt, ToolFailed
 from server import sse
 from server.opened import Opened
-
-_LOOK_SECONDS = 0.5
-"""How often it is asked whether the client is still there."""
-
-
-_NOBODY_THERE = 499
-"""Nginx's status for a client that went away; nobody gets to see it."""
+from server.patience import NOBODY_THERE, while_there
 
 
 class Tool(BaseModel):
@@ -98,16 +92,9 @@ def _add(router: APIRouter, spec: ToolSpec) -> None:
 
 
 async def _result(app: App, name: str, args: dict[str, Any], request: Request) -> Called | Response:
-    work = asyncio.create_task(app.tools.run(name, args, call_id=_call_id(), emit=lambda _: None))
-    try:
-        while not work.done():
-            await asyncio.wait([work], timeout=_LOOK_SECONDS)
-            if not work.done() and await request.is_disconnected():
-                return Response(status_code=_NOBODY_THERE)
-    finally:
-        if not work.done():
-            work.cancel()
-    outcome: ToolOutcome = await work
+    outcome = await while_there(request, app.tools.run(name, args, call_id=_call_id(), emit=lambda _: None))
+    if outcome is None:
+        return Response(status_code=NOBODY_THERE)
     return Called(
         tool=name,
         result=outcome.result.model_dump(mode="json"),

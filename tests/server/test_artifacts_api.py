@@ -21,7 +21,39 @@ def test_what_comes_out_is_what_went_in(api: Api) -> None:
     assert content.headers["content-type"] == "image/jpeg"
     assert content.headers["content-disposition"] == 'inline; filename="astronaut.jpg"'
     assert api.http.get(f"/api/artifacts/{artifact['id']}").json() == artifact
-    assert api.http.get(f"/api/artifacts/{artifact['id']}/lineage").json()["tool"] == "upload"
+    (node,) = api.http.get(f"/api/artifacts/{artifact['id']}/lineage").json()["artifacts"]
+    assert (node["origin"], node["artifact"]) == ("upload", artifact)
+
+
+def test_lineage_is_a_graph_of_artifacts_and_calls(api: Api) -> None:
+    photo = api.upload("astronaut.jpg")
+    called = api.http.post("/api/tools/detect_objects", json={"image": photo["id"]}).json()
+    (shown,) = called["artifacts"]
+    graph = api.http.get(f"/api/artifacts/{shown['id']}/lineage").json()
+    assert [node["id"] for node in graph["artifacts"]] == [shown["id"], photo["id"]]
+    (call,) = graph["calls"]
+    assert (call["tool"], call["args"], call["replay_of"]) == ("detect_objects", {"image": photo["id"]}, None)
+    assert [model["sha256"] for model in call["models"]] == [called["receipts"][0]["sha256"]]
+    assert graph["edges"] == [
+        {"source": photo["id"], "target": call["id"]},
+        {"source": call["id"], "target": shown["id"]},
+    ]
+    below = api.http.get(f"/api/artifacts/{photo['id']}/lineage", params={"depth": 1}).json()
+    assert [node["id"] for node in below["artifacts"]] == [photo["id"], shown["id"]]
+    assert api.http.get(f"/api/artifacts/{photo['id']}/lineage", params={"depth": 0}).status_code == 422
+    assert api.http.get(f"/api/artifacts/{'0' * 32}/lineage").status_code == 404
+
+
+def test_an_artifact_is_made_again_and_compared(api: Api) -> None:
+    photo = api.upload("astronaut.jpg")
+    (shown,) = api.http.post("/api/tools/detect_objects", json={"image": photo["id"]}).json()["artifacts"]
+    plan = api.http.get(f"/api/artifacts/{shown['id']}/replay").json()
+    assert (plan["tool"], plan["problems"], plan["models"][0]["state"]) == ("detect_objects", [], "same")
+    answer = api.http.post(f"/api/artifacts/{shown['id']}/replay")
+    assert (answer.status_code, answer.json()["comparison"]["identical"]) == (201, True)
+    assert answer.json()["artifact"]["id"] != shown["id"]
+    refused = api.http.post(f"/api/artifacts/{photo['id']}/replay")
+    assert (refused.status_code, refused.json()["detail"]) == (422, "astronaut.jpg was uploaded; no tool made it.")
 
 
 def test_sound_and_text_are_recognised_by_what_they_hold(api: Api) -> None:

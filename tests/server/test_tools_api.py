@@ -43,8 +43,8 @@ def test_a_call_gives_the_typed_result_the_media_and_the_receipts(api: Api) -> N
     assert (receipt["model"], receipt["device"]) == ("nanodet-416", "cpu")
     (drawn,) = called["artifacts"]
     assert api.http.get(f"/api/artifacts/{drawn['id']}/content").headers["content-type"] == "image/png"
-    lineage = api.http.get(f"/api/artifacts/{drawn['id']}/lineage").json()
-    assert (lineage["tool"], lineage["parents"]) == ("detect_objects", [image])
+    (call,) = api.http.get(f"/api/artifacts/{drawn['id']}/lineage").json()["calls"]
+    assert (call["tool"], call["args"]) == ("detect_objects", {"image": image, "target": "person"})
 
 
 def test_a_call_can_be_followed(api: Api) -> None:
