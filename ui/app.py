@@ -49,17 +49,17 @@ def page(client: Client) -> None:
         st.query_params.clear()
         st.toast("That conversation is not there any more.", icon=":material/info:")
         thread = None
-    model = sidebar.show(client, thread)
+    sidebar.show(client, thread)
     active = conversation.active_run(thread)
     suggestion = None
     if thread and thread["runs"]:
-        conversation.show_past(client, thread, model)
+        conversation.show_past(client, thread)
     else:
         suggestion = conversation.welcome(client)
     # Before the answer streams: whatever comes after it would wait until it is complete.
     message = compose.box(client, is_busy=active is not None) or suggestion
     if message:
-        compose.send(client, thread, message, model)
+        compose.send(client, thread, message)
     if active:
         conversation.show_live(client, active)
 

@@ -74,32 +74,42 @@ class Client:
 
     def thread(self, thread_id: str) -> Json:
         """A conversation with its ``messages``, ``runs`` and ``artifacts``."""
-        return self._json("GET", f"/api/threads/{thread_id}")
+        return self._json("GET", f"/api/threads/{_safe(thread_id)}")
 
     def create_thread(self) -> Json:
         return self._json("POST", "/api/threads")
 
     def delete_thread(self, thread_id: str) -> None:
-        self._request("DELETE", f"/api/threads/{thread_id}")
+        self._request("DELETE", f"/api/threads/{_safe(thread_id)}")
+
+    def fork(self, thread_id: str, run_id: str, text: str) -> Json:
+        """Send ``text`` in the place of a run's message; returns the new conversation's ``{"thread_id", "run_id"}``."""
+        return self._json("POST", f"/api/threads/{_safe(thread_id)}/fork", json={"run_id": run_id, "text": text})
 
     # --------------------------------------------------------------------------------------------------- runs
 
-    def start_run(
-        self, thread_id: str, message: str, *, attachments: Sequence[str] = (), model: str | None = None
-    ) -> Json:
+    def start_run(self, thread_id: str, message: str, *, attachments: Sequence[str] = ()) -> Json:
         """Returns ``{"run_id", "thread_id", "events"}``; the run goes on whoever watches."""
-        body = {"message": message, "attachments": list(attachments), "model": model}
-        return self._json("POST", f"/api/threads/{thread_id}/runs", json=body)
+        body = {"message": message, "attachments": list(attachments)}
+        return self._json("POST", f"/api/threads/{_safe(thread_id)}/runs", json=body)
 
     def run(self, run_id: str) -> Json:
-        return self._json("GET", f"/api/runs/{run_id}")
+        return self._json("GET", f"/api/runs/{_safe(run_id)}")
 
     def cancel(self, run_id: str) -> Json:
-        return self._json("POST", f"/api/runs/{run_id}/cancel")
+        return self._json("POST", f"/api/runs/{_safe(run_id)}/cancel")
+
+    def approve(self, run_id: str, answers: dict[str, Json]) -> Json:
+        """Answer what a waiting run asks: step id -> ``{"action": "approve" | "edit" | "deny", ...}``."""
+        return self._json("POST", f"/api/runs/{_safe(run_id)}/approval", json={"answers": answers})
+
+    def resume(self, run_id: str) -> Json:
+        """Go on with a run that was interrupted."""
+        return self._json("POST", f"/api/runs/{_safe(run_id)}/resume")
 
     def events_so_far(self, run_id: str, *, after: int = -1) -> Json:
         """``{"events": [...], "next": the cursor for the next call, "done": whether the run is over}``."""
-        return self._json("GET", f"/api/runs/{run_id}/events", params={"poll": "true", "after": after})
+        return self._json("GET", f"/api/runs/{_safe(run_id)}/events", params={"poll": "true", "after": after})
 
     def events(self, run_id: str, *, after: int = -1) -> Iterator[Json]:
         """Every event after the cursor, live, until the run is over. A broken stream is taken up where it broke."""
@@ -129,7 +139,7 @@ class Client:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if after >= 0:
             headers["Last-Event-ID"] = str(after)
-        with self._http.stream("GET", f"/api/runs/{run_id}/events", headers=headers) as response:
+        with self._http.stream("GET", f"/api/runs/{_safe(run_id)}/events", headers=headers) as response:
             if response.status_code == httpx.codes.NO_CONTENT:  # nothing more will come
                 return
             if response.is_error:
@@ -144,7 +154,30 @@ class Client:
 
     def preview(self, run_id: str, call_id: str) -> bytes:
         """A small JPEG of what a call is making just now."""
-        return self._request("GET", f"/api/runs/{run_id}/previews/{quote(call_id, safe='')}").content
+        return self._request("GET", f"/api/runs/{_safe(run_id)}/previews/{_safe(call_id)}").content
+
+    # --------------------------------------------------------------------------------------------------- user
+
+    def feedback(self, thread_id: str) -> list[Json]:
+        """What was said of a conversation's answers: ``{"run_id", "rating", "comment"}``."""
+        return self._list("GET", "/api/feedback", "feedback", params={"thread": thread_id, "limit": 1_000})
+
+    def give_feedback(self, run_id: str, rating: str, comment: str = "") -> Json:
+        return self._json("PUT", f"/api/runs/{_safe(run_id)}/feedback", json={"rating": rating, "comment": comment})
+
+    def take_back_feedback(self, run_id: str) -> None:
+        self._request("DELETE", f"/api/runs/{_safe(run_id)}/feedback")
+
+    def profile(self) -> Json:
+        """What the user has chosen: ``{"name", "model", "approval": [{"tool", "policy", "chosen_by"}]}``."""
+        return self._json("GET", "/api/me")
+
+    def choose(self, changes: Json) -> Json:
+        return self._json("PATCH", "/api/me", json=changes)
+
+    def usage(self) -> list[Json]:
+        """By chat model: ``{"model", "runs", "prompt_tokens", "completion_tokens"}``."""
+        return self._list("GET", "/api/usage", "models")
 
     # -------------------------------------------------------------------------------------------------- media
 
@@ -153,17 +186,17 @@ class Client:
         return self._json("POST", "/api/artifacts", files={"file": (name, data, mime or "application/octet-stream")})
 
     def artifact(self, artifact_id: str) -> Json:
-        return self._json("GET", f"/api/artifacts/{artifact_id}")
+        return self._json("GET", f"/api/artifacts/{_safe(artifact_id)}")
 
     def lineage(self, artifact_id: str) -> Json:
-        return self._json("GET", f"/api/artifacts/{artifact_id}/lineage")
+        return self._json("GET", f"/api/artifacts/{_safe(artifact_id)}/lineage")
 
     def content(self, artifact_id: str) -> bytes:
-        return self._request("GET", f"/api/artifacts/{artifact_id}/content").content
+        return self._request("GET", f"/api/artifacts/{_safe(artifact_id)}/content").content
 
     def thumbnail(self, artifact_id: str, size: int = 256) -> bytes:
         """A small picture whose longer edge is at most ``size`` px."""
-        return self._request("GET", f"/api/artifacts/{artifact_id}/thumbnail", params={"size": size}).content
+        return self._request("GET", f"/api/artifacts/{_safe(artifact_id)}/thumbnail", params={"size": size}).content
 
     def content_url(self, artifact_id: str) -> str:
         return f"{self.base_url}/api/artifacts/{artifact_id}/content"
@@ -194,13 +227,18 @@ class Client:
         body: Json = self._request(method, path, **options).json()
         return body
 
-    def _list(self, method: str, path: str, key: str) -> list[Json]:
-        items: list[Json] = self._json(method, path)[key]
+    def _list(self, method: str, path: str, key: str, **options: Any) -> list[Json]:
+        items: list[Json] = self._json(method, path, **options)[key]
         return items
 
     def _unreachable(self, error: httpx.TransportError) -> ApiError:
         what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "can't be reached"
         return ApiError(f"The server at {self.base_url} {what}.", fix="Start it with: sensorium up", code="unreachable")
+
+
+def _safe(id_: str) -> str:
+    """As one segment of a path, whatever the page's address said."""
+    return quote(id_, safe="")
 
 
 def _problem(response: httpx.Response) -> ApiError:

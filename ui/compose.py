@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ui import notice
+from ui.address import open_thread
 from ui.client import ApiError, Client, Json
 from ui.words import literal
 
@@ -46,7 +47,7 @@ def _upload_limit(_client: Client) -> int:
     return limit
 
 
-def send(client: Client, thread: Json | None, message: Message, model: str | None) -> None:
+def send(client: Client, thread: Json | None, message: Message) -> None:
     """Upload the files, start the run, and open the conversation it belongs to.
 
     When the server refuses, the page says why and the text stays to be copied.
@@ -55,20 +56,20 @@ def send(client: Client, thread: Json | None, message: Message, model: str | Non
         attachments = _upload(client, message.files)
         thread_id = thread["id"] if thread else client.create_thread()["id"]
         text = message.text or UNSAID.get(_family(message.files), UNSAID_OTHERWISE)
-        client.start_run(thread_id, text, attachments=attachments, model=model)
+        client.start_run(thread_id, text, attachments=attachments)
     except ApiError as error:
         notice.error(f"Not sent: {error.message}", error.fix)
         if message.text:
             st.code(message.text, language=None, wrap_lines=True)
         return
-    st.query_params["thread"] = thread_id
+    open_thread(thread_id)
     st.rerun()
 
 
-def send_again(client: Client, run: Json, model: str | None) -> None:
+def send_again(client: Client, run: Json) -> None:
     """The same message with the same files, as a new turn."""
     try:
-        client.start_run(run["thread_id"], run["message"], attachments=run["attachments"], model=model)
+        client.start_run(run["thread_id"], run["message"], attachments=run["attachments"])
     except ApiError as error:
         st.toast(f"Not sent: {literal(str(error))}", icon=":material/error:")
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import compose, media, notice, receipts, steps
+from ui import approval, branching, compose, media, notice, opinion, receipts, steps
 from ui.client import ApiError, Client, Json
 from ui.follow import Follower
 from ui.live import RunView, nice_name
@@ -23,7 +23,7 @@ TICK_SECONDS = 0.25
 FRAME_SECONDS = 0.04
 """Between two paints: a browser can't show more, and each costs."""
 
-OPEN = frozenset({"queued", "running"})
+OPEN = frozenset({"queued", "running", "waiting"})
 """Statuses of a run that still works."""
 
 USER_ICON, ASSISTANT_ICON = ":material/person:", ":material/graphic_eq:"
@@ -63,17 +63,30 @@ def active_run(thread: Json | None) -> Json | None:
     return next((run for run in reversed(runs) if run["status"] in OPEN), None)
 
 
-def show_past(client: Client, thread: Json, model: str | None) -> None:
+def show_past(client: Client, thread: Json) -> None:
     """Every turn that is over. One that came to nothing can be tried again, if it is the last."""
+    branching.origin(client, thread)
     past = [run for run in thread["runs"] if run["status"] not in OPEN]
     unfolded: set[str] = st.session_state.setdefault("unfolded", set())
     hidden = 0 if thread["id"] in unfolded else max(0, len(past) - TURNS_SHOWN)
     if hidden:
         label = f"Show {hidden} earlier"
         st.button(label, icon=":material/expand_less:", type="tertiary", on_click=unfolded.add, args=(thread["id"],))
+    said = {each["run_id"]: each for each in client.feedback(thread["id"])}
+    # At the end of an answer the page is shown anew, and an open dialog would be gone with what was written in it.
+    editable = thread["id"] if active_run(thread) is None else None
     for run in past[hidden:]:
-        _turn(client, past_view(client, run["id"]))
+        _turn(client, editable, past_view(client, run["id"], run["status"]), said.get(run["id"]))
     last = thread["runs"][-1]
+    if last["status"] == "interrupted":
+        st.button(
+            "Go on",
+            key="resume",
+            icon=":material/play_arrow:",
+            type="tertiary",
+            on_click=_resume,
+            args=(client, last["id"]),
+        )
     if last["status"] not in {*OPEN, "finished"}:
         st.button(
             "Try again",
@@ -81,13 +94,14 @@ def show_past(client: Client, thread: Json, model: str | None) -> None:
             icon=":material/refresh:",
             type="tertiary",
             on_click=compose.send_again,
-            args=(client, last, model),
+            args=(client, last),
         )
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def past_view(_client: Client, run_id: str) -> RunView:
-    """A run that is over. It never changes again."""
+def past_view(_client: Client, run_id: str, status: str) -> RunView:
+    """A run that is over. It never changes again, unless it was interrupted and is resumed: ``status`` tells."""
+    del status
     view = RunView(run_id)
     while True:
         page = _client.events_so_far(run_id, after=view.cursor)
@@ -97,22 +111,29 @@ def past_view(_client: Client, run_id: str) -> RunView:
             return view
 
 
-def _turn(client: Client, view: RunView) -> None:
-    _question(client, view)
+def _turn(client: Client, thread_id: str | None, view: RunView, said: Json | None) -> None:
+    _question(client, view, thread_id)
     with st.chat_message("assistant", avatar=ASSISTANT_ICON):
         steps.show_done(view)
         with st.container(key=f"answer-{view.run_id}"):
             _answer(view, st.empty())
         media.show_results(client, view.artifacts)
         _ending(view)
-        receipts.show_line(view)
+        with st.container(horizontal=True, vertical_alignment="center", key=f"below-{view.run_id}"):
+            receipts.show_line(view)
+            if view.state == "finished":
+                opinion.show(client, view.run_id, said)
 
 
-def _question(client: Client, view: RunView) -> None:
+def _question(client: Client, view: RunView, thread_id: str | None = None) -> None:
+    """What was asked; with the conversation's id, to be edited."""
     with st.chat_message("user", avatar=USER_ICON):
         media.show_attachments(client, view.attachments)
-        if view.question:
-            st.text(view.question)
+        with st.container(horizontal=True, wrap=False, key=f"question-{view.run_id}"):
+            if view.question:
+                st.text(view.question, width="stretch")
+            if thread_id:
+                branching.edit_button(client, thread_id, view)
 
 
 def _answer(view: RunView, where: DeltaGenerator) -> None:
@@ -159,10 +180,13 @@ def show_live(client: Client, run: Json) -> None:
             shown = len(view.artifacts)
             elapsed = time.time() - begun
             status.update(label=f"{view.headline} · {duration(elapsed)}", state="running", expanded=True)
-            if done:
+            if done or approval.is_due(view):
                 break
             time.sleep(FRAME_SECONDS)
             done = follower.update(view, TICK_SECONDS)
+    if not done:
+        approval.show(client, view)
+        return
     st.session_state["followers"].pop(run["id"], None)
     st.rerun()
 
@@ -172,6 +196,13 @@ def _follower(client: Client, run_id: str) -> Follower:
     if run_id not in followers:
         followers[run_id] = Follower(client, run_id)
     return followers[run_id]
+
+
+def _resume(client: Client, run_id: str) -> None:
+    try:
+        client.resume(run_id)
+    except ApiError as error:
+        st.toast(f"Not resumed: {error}", icon=":material/error:")
 
 
 def _stop(client: Client, run_id: str) -> None:

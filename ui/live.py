@@ -8,7 +8,7 @@ from typing import Any, Literal
 Json = dict[str, Any]
 
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
-RunState = Literal["running", "finished", "failed", "cancelled"]
+RunState = Literal["running", "finished", "failed", "cancelled", "interrupted"]
 
 
 @dataclass
@@ -65,6 +65,10 @@ class RunView:
     sentiment: Json | None = None
     model: str = ""
     error: Json | None = None
+    questions: list[Json] = field(default_factory=list)
+    """What the run asks before it goes on."""
+    asked_at: int = -1
+    """The ``seq`` of the event that asked."""
 
     @property
     def is_over(self) -> bool:
@@ -73,6 +77,8 @@ class RunView:
     @property
     def headline(self) -> str:
         """What is going on, in a few words."""
+        if self.questions:
+            return "Waiting for your answer"
         busy = next((model for model in self.loading.values() if not model.is_done), None)
         running = [step for step in self.steps if step.state == "running"]
         if busy:
@@ -97,6 +103,22 @@ class RunView:
 
     def _on_run_started(self, event: Json) -> None:
         self.model, self.question, self.attachments = event["model"], event["message"], event["attachments"]
+
+    def _on_run_interrupted(self, event: Json) -> None:
+        self.state = "interrupted"
+        self.error = {"message": event["message"], "fix": event["fix"], "code": event["code"]}
+
+    def _on_run_resumed(self, event: Json) -> None:
+        """It goes on at its last checkpoint, and writes its answer anew."""
+        del event
+        self.state, self.error, self.text = "running", None, ""
+
+    def _on_approval_required(self, event: Json) -> None:
+        self.questions, self.asked_at = event["questions"], event["seq"]
+
+    def _on_approval_answered(self, event: Json) -> None:
+        del event
+        self.questions = []
 
     def _on_message_delta(self, event: Json) -> None:
         self.text += event["text"]
@@ -181,6 +203,7 @@ class RunView:
             self.artifacts.append(artifact)
 
     def _drop_waiting(self) -> None:
+        self.questions = []
         for step in self.steps:
             if step.state in {"waiting", "running"}:
                 step.state = "skipped"

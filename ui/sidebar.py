@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import notice, receipts
+from ui import notice, permissions, receipts
+from ui.address import open_thread
 from ui.client import ApiError, Client, Json
 from ui.conversation import past_view
 from ui.words import literal, since
@@ -15,36 +16,54 @@ OPEN_ROW = "background: color-mix(in srgb, currentColor 9%, transparent);"
 """Marks the open conversation in the list."""
 
 
-def show(client: Client, thread: Json | None) -> str | None:
-    """Returns the chat model to use; None: the server's choice."""
+def show(client: Client, thread: Json | None) -> None:
     with st.sidebar:
         st.markdown("### :primary[:material/graphic_eq:] Sensorium")
         st.button(
-            "New conversation", key="new", icon=":material/edit_square:", width="stretch", on_click=_open, args=(None,)
+            "New conversation",
+            key="new",
+            icon=":material/edit_square:",
+            width="stretch",
+            on_click=open_thread,
+            args=(None,),
         )
-        model = _model(client)
+        _model(client)
         st.caption("Conversations")
         _conversations(client, thread["id"] if thread else None)
         if thread:
             _last_receipts(client, thread)
-    return model
+        permissions.button(client)
 
 
-def _model(client: Client) -> str | None:
+def _model(client: Client) -> None:
+    """The user's choice for all turns, which the server keeps."""
     # A remote entry stands for a whole server: which of its models is meant has to be typed.
     models = [model for model in client.models() if model["capability"] == "chat" and not model["remote"]]
     titles = {AUTOMATIC: "Automatic"} | {model["id"]: model["title"] for model in models if model["state"] == "ready"}
-    chosen = st.selectbox(
+    chosen = client.profile()["model"] or AUTOMATIC
+    titles.setdefault(chosen, chosen)  # a model of a server, which has been typed
+    st.selectbox(
         "Chat model",
         list(titles),
+        index=list(titles).index(chosen),
         format_func=lambda name: titles.get(name, name),
         key="model",
         accept_new_options=True,
         help="Models that are on this machine. A model of an Ollama server can be typed: ollama/NAME.",
+        on_change=_choose_model,
+        args=(client,),
     )
     if not any(model["state"] == "ready" for model in models):
         st.caption(":orange[:material/warning: No chat model is here yet.] Fetch one: `sensorium models pull`")
-    return None if chosen in {None, AUTOMATIC} else str(chosen)
+
+
+def _choose_model(client: Client) -> None:
+    chosen = st.session_state["model"]
+    try:
+        client.choose({"model": None if chosen in {None, AUTOMATIC} else chosen})
+    except ApiError as error:
+        st.toast(f"Not chosen: {literal(str(error))}", icon=":material/error:")
+        del st.session_state["model"]
 
 
 def _conversations(client: Client, open_id: str | None) -> None:
@@ -72,7 +91,7 @@ def _conversation(thread: Json) -> str | None:
             type="tertiary",
             width="stretch",
             help=since(thread["updated_at"]),
-            on_click=_open,
+            on_click=open_thread,
             args=(thread["id"],),
         )
         return st.menu_button(
@@ -91,7 +110,7 @@ def _confirm_deletion(client: Client, thread: Json, *, is_open: bool) -> None:
             notice.error(error.message, error.fix)
             return
         if is_open:
-            _open(None)
+            open_thread(None)
         st.rerun()
 
 
@@ -99,15 +118,8 @@ def _last_receipts(client: Client, thread: Json) -> None:
     finished = [run for run in thread["runs"] if run["status"] == "finished"]
     if not finished:
         return
-    view = past_view(client, finished[-1]["id"])
+    view = past_view(client, finished[-1]["id"], finished[-1]["status"])
     if view.receipts:
         with st.expander("Last answer's receipts", icon=":material/receipt_long:"):
             for receipt in view.receipts:
                 receipts.show(receipt)
-
-
-def _open(thread_id: str | None) -> None:
-    if thread_id:
-        st.query_params["thread"] = thread_id
-    else:
-        st.query_params.clear()

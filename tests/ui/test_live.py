@@ -122,3 +122,13 @@ def test_a_step_counts_the_previews_of_its_work_and_servers_without_them_are_und
     assert view.steps[0].preview == 2
     view.add(event(4, "tool.progress", call_id="r:$1", fraction=0.6, message="more"))
     assert view.steps[0].preview == 0
+
+
+def test_a_run_that_is_resumed_writes_its_answer_anew() -> None:
+    gone = event(3, "run.interrupted", message="The program was stopped.", fix="Resume it.", code="interrupted")
+    view = folded(STARTED, PLAN, event(2, "message.delta", text="Two dogs and"), gone)
+    assert (view.state, view.is_over) == ("interrupted", True)
+    assert view.error
+    for each in (event(4, "run.resumed"), event(5, "message.delta", text="Two.")):
+        view.add(each)
+    assert (view.state, view.text, view.error) == ("running", "Two.", None)

@@ -101,7 +101,6 @@ def test_what_can_not_be_done_is_one_clear_line_and_can_be_tried_again(api: Api)
 
 def test_a_refused_message_is_not_lost(api: Api) -> None:
     page = opened()
-    page.sidebar.selectbox[0].select("scripted")
     text = "Hello" + "!" * 20_000
     page.chat_input[0].set_value(text).run()
     assert "Not sent" in page.error[0].value
@@ -112,6 +111,85 @@ def test_a_conversation_that_is_gone_gives_an_empty_page(api: Api) -> None:
     page = opened("nope")
     assert page.title[0].value == "What shall we look at?"
     assert not page.error
+
+
+def test_a_branch_leads_back_to_where_it_branched_off(api: Api) -> None:
+    thread = api.thread()
+    api.run_to_end("Hello", thread=thread)
+    run = api.start("Bye", thread=thread)
+    api.stream(run)
+    fork = {"run_id": run, "text": "Hello again"}
+    branch = api.http.post(f"/api/threads/{thread}/fork", json=fork).raise_for_status().json()
+    api.stream(branch["run_id"])
+    page = opened(branch["thread_id"])
+    assert [text.value for text in page.main.text] == ["Hello", "Hello again"]
+    page.button(key="origin").click().run()
+    assert [text.value for text in page.main.text] == ["Hello", "Bye"]
+    api.http.delete(f"/api/threads/{thread}").raise_for_status()
+    assert "has been deleted" in words(opened(branch["thread_id"]))
+
+
+def test_an_answer_is_rated_and_the_reason_is_kept(api: Api) -> None:
+    def said() -> list[tuple[str, str]]:
+        found = api.http.get("/api/feedback").json()["feedback"]
+        return [(each["rating"], each["comment"]) for each in found]
+
+    thread = api.thread()
+    run = api.start("Hello", thread=thread)
+    api.stream(run)
+    page = opened(thread)
+    page.feedback(key=f"thumb-{run}").set_value(0).run()
+    assert said() == [("down", "")]
+    page.text_input(key=f"why-{run}").set_value("Too short, größe").run()
+    assert said() == [("down", "Too short, größe")]
+    again = opened(thread)
+    assert again.feedback(key=f"thumb-{run}").value == 0
+    again.feedback(key=f"thumb-{run}").set_value(1).run()
+    assert [rating for rating, _ in said()] == ["up"]
+    again.feedback(key=f"thumb-{run}").set_value(None).run()
+    assert said() == []
+
+
+def test_the_chat_model_that_is_chosen_holds_for_all_turns(api: Api) -> None:
+    page = opened()
+    page.sidebar.selectbox(key="model").select("scripted").run()
+    assert api.http.get("/api/me").json()["model"] == "scripted"
+    again = opened()
+    assert again.sidebar.selectbox(key="model").value == "scripted"
+    again.sidebar.selectbox(key="model").select("auto").run()
+    assert api.http.get("/api/me").json()["model"] is None
+
+
+def test_a_reason_survives_a_change_of_mind(api: Api) -> None:
+    thread = api.thread()
+    run = api.start("Hello", thread=thread)
+    api.stream(run)
+    api.http.put(f"/api/runs/{run}/feedback", json={"rating": "down", "comment": "Too short"}).raise_for_status()
+    page = opened(thread)
+    for thumb in (1, 0):
+        page.feedback(key=f"thumb-{run}").set_value(thumb).run()
+    (said,) = api.http.get("/api/feedback").json()["feedback"]
+    assert (said["rating"], said["comment"]) == ("down", "Too short")
+
+
+def test_an_address_that_names_no_conversation_opens_an_empty_page(api: Api) -> None:
+    for name in ("../me", "a/../../models", "x?y=#"):
+        page = opened(name)
+        assert not page.exception
+        assert page.title[0].value == "What shall we look at?"
+
+
+def test_what_a_tool_may_do_is_chosen_and_usage_is_shown(api: Api) -> None:
+    api.run_to_end("Hello")
+    page = opened()
+    page.button(key="permissions").click().run()
+    assert page.selectbox(key="policy-clone_voice").value == "ask"
+    page.selectbox(key="policy-clone_voice").set_value("deny").run()
+    chosen = [each for each in api.http.get("/api/me").json()["approval"] if each["chosen_by"] == "user"]
+    assert [(each["tool"], each["policy"]) for each in chosen] == [("clone_voice", "deny")]
+    again = opened()
+    again.button(key="permissions").click().run()
+    assert "scripted: 1 answer" in "\n".join(element.value for element in again.caption)
 
 
 def test_text_of_others_has_no_markup(api: Api) -> None:
