@@ -1,9 +1,9 @@
 """How good are the plans? ``python -m evals.orchestrator --data FILE --out PRED.jsonl``
 
-Reads requests (JSON lines: ``id, request, attachments [{kind, name}]``; more keys are ignored), plans each, and writes
-``{"id", "nodes": [{"tool", "args"}], "edges": [[0, 1]]}`` a line. Attachments need not exist as files. A run that was
-interrupted goes on where it stopped. With ``--tools-on-offer`` rows are left out whose ``expected`` names a tool that
-does not exist here.
+Reads requests (JSON lines: ``id, request, attachments [{kind, name}]``; more keys are ignored), plans each with the
+tools that the benchmark has names for, and writes ``{"id", "nodes": [{"tool", "args"}], "edges": [[0, 1]]}`` a line.
+Attachments need not exist as files, nor models for the languages that requests name. A run that was interrupted goes on
+where it stopped.
 """
 
 from __future__ import annotations
@@ -12,39 +12,77 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.app import App, open_app
-from engines.errors import InputError, SensoriumError
+from agent.settings import Settings, load_settings
+from engines.errors import SensoriumError
+from evals.rows import read_rows
 from graphs.plan import Offer, Plan
-from tools.builtin import BUILT_IN
+
+#: The tools that requests are labelled with.
+TOOLS = (
+    "generate_image",
+    "edit_image",
+    "controlnet_image",
+    "segment_image",
+    "detect_objects",
+    "estimate_depth",
+    "classify_image",
+    "caption_image",
+    "transcribe_audio",
+    "detect_speech",
+    "speak",
+    "clone_voice",
+    "translate",
+    "analyze_sentiment",
+    "detect_emotion",
+    "recognize_action",
+)
+
+#: Arguments that the benchmark calls otherwise.
+_ARGUMENTS = {("clone_voice", "reference"): "audio"}
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--model", help="Chat model; none: the default.")
+@click.option("--planner", type=click.Choice(["auto", "parser", "chat"]), help="Who plans; none: as it is set.")
+@click.option("--sure", type=click.FloatRange(0, 1), help="auto: from this certainty on the parser is not doubted.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many rows.")
-@click.option("--tools-on-offer", is_flag=True, help="Only rows all of whose expected tools exist.")
-def main(data: Path, out: Path, model: str | None, limit: int | None, tools_on_offer: bool) -> None:
+@click.option("--every", type=click.IntRange(min=1), default=1, help="Only every so manieth row.")
+@click.option("--all-tools", is_flag=True, help="All tools are on offer, also those the benchmark has no name for.")
+def main(data: Path, out: Path, model: str | None, limit: int | None, every: int, **given: Any) -> None:
     """Plan every request in --data and write the plans to --out."""
     try:
-        rows = [row for row in _read(data) if not tools_on_offer or _all_on_offer(row)][:limit]
-        done = {row["id"] for row in _read(out)} if out.exists() else set()
-        asyncio.run(_predict([row for row in rows if row["id"] not in done], out, model))
+        rows = list(read_rows(data))[::every][:limit]
+        done = {row["id"] for row in read_rows(out)} if out.exists() else set()
+        asyncio.run(_predict([row for row in rows if row["id"] not in done], out, model, _settings(**given)))
     except SensoriumError as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("Interrupted; the same command goes on from here.") from None
 
 
-async def _predict(rows: list[dict[str, Any]], out: Path, model: str | None) -> None:
+def _settings(planner: str | None, sure: float | None, all_tools: bool) -> Settings:
+    changes: dict[str, Any] = {} if all_tools else {"tools": TOOLS}
+    if planner:
+        changes["planner"] = planner
+    if sure is not None:
+        changes["planner_sure"] = sure
+    return load_settings(**changes)
+
+
+async def _predict(rows: list[dict[str, Any]], out: Path, model: str | None, settings: Settings) -> None:
     seconds: list[float] = []
     failures = 0
     cpu = time.process_time()
-    async with open_app() as app:
+    async with open_app(settings, any_language=True) as app:
         for number, row in enumerate(rows, 1):
             started = time.perf_counter()
             line, failed = await _row(app, row, model)
@@ -59,7 +97,7 @@ async def _predict(rows: list[dict[str, Any]], out: Path, model: str | None) -> 
 
 
 async def _row(app: App, row: dict[str, Any], model: str | None) -> tuple[dict[str, Any], bool]:
-    offers = [Offer(item["name"], item["kind"], item["name"]) for item in row["attachments"]]
+    offers = [Offer(item["name"], item["kind"], item["name"], is_file=True) for item in row["attachments"]]
     try:
         return as_prediction(row["id"], await app.agent.plan(row["request"], offers, model=model)), False
     except SensoriumError as error:
@@ -74,7 +112,8 @@ def as_prediction(row_id: str, plan: Plan) -> dict[str, Any]:
         {
             "tool": step.tool,
             "args": {
-                name: f"<node-{number[value]}>" if value in number else value for name, value in step.args.items()
+                _ARGUMENTS.get((step.tool, name), name): f"<node-{number[value]}>" if value in number else value
+                for name, value in step.args.items()
             },
         }
         for step in plan.steps
@@ -86,20 +125,6 @@ def _percentiles(seconds: Iterable[float]) -> str:
     ordered = sorted(seconds)
     p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
     return f"median {statistics.median(ordered):.2f} s, p95 {p95:.2f} s"
-
-
-def _all_on_offer(row: dict[str, Any]) -> bool:
-    names = {spec.name for spec in BUILT_IN}
-    return all(node["tool"] in names for node in row["expected"]["nodes"])
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path.name}, line {number}, is not JSON: {error}.") from error
 
 
 if __name__ == "__main__":
