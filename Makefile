@@ -1,6 +1,8 @@
 # Two commands matter: `make run` and `make test`. Both do all the set-up on a fresh machine with Python 3.11 to 3.13.
 PYTHON ?= python3
 VENV   ?= .venv
+# Test files side by side: more need memory for more copies of the models.
+JOBS   ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -10,7 +12,8 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
            --no-header --quiet --no-emit-index-url --no-emit-find-links --group build --group mediapipe \
            --extra ui --extra speech --extra vision
 # Every other extra, for the tests. PyTorch is not in the lock: which build is right depends on the machine.
-EXTRAS  := --extra diffusion --extra transformers --extra yolo --extra coqui --extra elevenlabs --extra online --extra evals
+EXTRAS  := --extra diffusion --extra transformers --extra yolo --extra coqui --extra elevenlabs --extra online --extra evals \
+           --extra postgres --extra s3 --extra encryption
 CUDA    := bindings pathfinder toolkit
 NVIDIA  := cublas cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse \
            cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx
@@ -29,7 +32,7 @@ run: $(VENV)/.run  ## install, fetch the embedded models, start the API and the 
 test: $(VENV)/.dev  ## install, fetch the models, run every test
 	@$(BIN)/sensorium models pull && $(BIN)/sensorium models pull qwen2.5-coder-0.5b \
 	    || echo "Some models could not be fetched: tests that need them are skipped."
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev  ## lint, types, floors
 	$(BIN)/ruff format --check .
