@@ -108,12 +108,22 @@ class ChatPage:
         self.page.get_by_text("Delete", exact=True).last.click()
         self.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
 
+    def edit(self, question: str, text: str) -> None:
+        """Change a message and send it again."""
+        bubble = self.questions.filter(has_text=question).first
+        bubble.hover()
+        bubble.get_by_role("button", name="Edit").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_role("textbox").fill(text)
+        dialog.get_by_role("button", name="Send").click()
+
     # --------------------------------------------------------------------------------------------- what can be read
 
     def tools_used(self) -> str:
         """The line over the last answer: ``Detect objects -> Speak``; empty when no tool was used."""
         steps = self.last_answer.get_by_test_id("stExpander")
-        return steps.first.inner_text() if steps.count() else ""
+        line = steps.first.inner_text() if steps.count() else ""
+        return "" if "Notes" in line.splitlines() else line  # why a model was chosen, say: nothing was done
 
     def audio_count(self) -> int:
         return self.last_answer.locator("audio").count()

@@ -81,6 +81,37 @@ def test_a_conversation_is_deleted_for_good(scripted_up: str, tab: Tab) -> None:
     expect(page.questions).to_have_count(0)
 
 
+def test_a_message_is_edited_and_answered_in_a_conversation_of_its_own(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.ask("Hello, first")
+    page.ask("Hello, second")
+    before = page.thread_id
+    page.edit("Hello, second", " ")
+    expect(page.page.get_by_role("dialog").get_by_test_id("stAlert")).to_contain_text("The message is empty")
+    page.page.keyboard.press("Escape")
+    page.edit("Hello, second", "Hello, edited")
+    expect(page.questions.last).to_contain_text("Hello, edited", timeout=30_000)
+    expect(page.wait_for_answer()).to_contain_text("Hello, I am Sensorium.")
+    assert page.thread_id != before
+    expect(page.questions.first).to_contain_text("Hello, first")
+    page.page.get_by_role("button", name="Branched from an earlier conversation").click()
+    expect(page.questions.last).to_contain_text("Hello, second")
+    assert page.thread_id == before
+
+
+def test_who_did_not_like_an_answer_is_asked_why(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.ask("Hello, how was it?").get_by_role("radio", name="Thumbs down").click()
+    expect(page.page.get_by_placeholder("What was wrong?")).to_be_visible(timeout=30_000)
+
+
+def test_permissions_are_shown(scripted_up: str, tab: Tab) -> None:
+    page = tab(scripted_up)
+    page.page.get_by_role("button", name="Permissions and usage").click()
+    chosen = page.page.get_by_role("dialog").get_by_role("combobox", name="Clone voice")
+    expect(chosen).to_have_value("Asks first", timeout=30_000)
+
+
 def test_a_voice_message_is_recorded_and_sent(scripted_up: str, tab: Tab) -> None:
     page = tab(scripted_up)
     page.record(seconds=1.5)
