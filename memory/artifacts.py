@@ -34,7 +34,7 @@ from memory.receiving import disk_error, receive
 from memory.tables import ArtifactRow
 
 _TRIES = 3
-"""How often a file that others keep removing is brought in again."""
+"""How often a file that others keep removing is prepared again before nobody else may touch it meanwhile."""
 
 #: Kinds that no media library reads, and their MIME type when the caller names none.
 _PLAIN: dict[ArtifactKind, str] = {
@@ -172,9 +172,12 @@ class ArtifactStore:
                 await asyncio.to_thread(self._blobs.prepare, incoming, row.sha256)
                 if await self._keep_prepared(incoming, row):
                     return
-            raise SensoriumError(
-                f"{row.name} can't be stored: its file was removed again and again meanwhile.", fix="Try it once more."
-            )
+            # Others wait for an upload now, but it can't be lost again: whoever removes a file needs the same lock.
+            if not await self._keep_prepared(incoming, row, prepare=True):
+                raise SensoriumError(
+                    f"{row.name} can't be stored: the artifacts' store loses files.",
+                    fix="Look whether something else deletes them there, such as a rule of the bucket.",
+                )
         except Exception as error:
             with suppress(Exception):  # the first error is the one to tell; a sweep would find the file too
                 await self._remove_if_unnamed(row.sha256)
@@ -182,7 +185,7 @@ class ArtifactStore:
                 raise disk_error(error, row.name) from error
             raise
 
-    async def _keep_prepared(self, incoming: Path, row: ArtifactRow) -> bool:
+    async def _keep_prepared(self, incoming: Path, row: ArtifactRow, *, prepare: bool = False) -> bool:
         async with self._db.transaction() as session:
             if self._quota:
                 await self._db.alone(session, f"quota:{self._owner}")
@@ -190,6 +193,8 @@ class ArtifactStore:
             if row.lineage["parents"]:  # whoever collects garbage must not overlook that they are needed
                 await self._db.alone(session, naming_key(self._owner))
             await self._db.alone(session, f"file:{row.sha256}")
+            if prepare:
+                await asyncio.to_thread(self._blobs.prepare, incoming, row.sha256)
             kept = await asyncio.to_thread(self._blobs.keep, incoming, row.sha256)
             if kept:
                 session.add(row)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -142,18 +143,29 @@ async def test_a_file_that_is_gone_is_reported_and_its_row_can_go(make, machine)
     assert await make().list() == ()
 
 
-async def test_a_file_removed_between_upload_and_row_is_brought_in_again(make, machine, monkeypatch):
-    store = make()
-    blobs, times = store._blobs, []
-    prepare = type(blobs).prepare
+@pytest.mark.parametrize("removals", [1, 3, 20])
+async def test_a_file_removed_between_upload_and_row_is_brought_in_again(
+    make, db: Database, monkeypatch: pytest.MonkeyPatch, removals: int
+):
+    store, left = make(), removals
+    blobs, prepare, loop = type(store._blobs), type(store._blobs).prepare, asyncio.get_running_loop()
 
-    def prepare_and_lose(self, incoming: Path, sha256: str) -> None:
+    async def remove(self: Blobs, sha256: str) -> None:  # as a sweep of another process would
+        async with db.transaction() as session:
+            await db.alone(session, f"file:{sha256}")
+            self.remove(sha256)
+
+    def prepare_and_lose(self: Blobs, incoming: Path, sha256: str) -> None:
+        nonlocal left
         prepare(self, incoming, sha256)
-        if not times:
-            self.remove(sha256)  # as a sweep of another process would
-        times.append(sha256)
+        if left:
+            left -= 1
+            removal = asyncio.run_coroutine_threadsafe(remove(self, sha256), loop)
+            with suppress(TimeoutError):  # then the sweep waits for its turn, and comes too late
+                removal.result(1)
+            removal.cancel()
 
-    monkeypatch.setattr(type(blobs), "prepare", prepare_and_lose)
+    monkeypatch.setattr(blobs, "prepare", prepare_and_lose)
     id_ = await add(store, b"contested")
     assert (await make("two").path(id_)).read_bytes() == b"contested"
 
