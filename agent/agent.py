@@ -17,7 +17,7 @@ from graphs.approve import Answer, check_answers
 from graphs.options import TurnOptions
 from graphs.plan import Offer, Plan, Request
 from memory.artifact_types import ArtifactRef
-from memory.chats import OPEN, RunInfo
+from memory.chat_types import OPEN, RunInfo
 from memory.events import (
     ApprovalAnswered,
     ApprovalRequired,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engines.errors import NotFoundError
 from memory.artifacts import ArtifactStore
-from memory.chats import RunInfo, RunStatus
+from memory.chat_types import RunInfo, RunStatus
 from memory.events import (
     Event,
     Receipt,

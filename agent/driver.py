@@ -26,7 +26,7 @@ from graphs.options import TurnOptions
 from graphs.plan import StepResult, came_to_nothing
 from graphs.state import TurnContext, new_turn
 from memory.artifact_types import ArtifactRef
-from memory.chats import EndStatus, RunInfo
+from memory.chat_types import EndStatus, RunInfo
 from memory.checkpoints import checkpoint_thread
 from memory.events import (
     ApprovalRequired,

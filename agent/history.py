@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from pydantic import BaseModel, ConfigDict, Field
 
-from memory.chats import MessageInfo, RunInfo, RunStatus, ThreadInfo
+from memory.chat_types import MessageInfo, RunInfo, RunStatus, ThreadInfo
 from memory.events import Event, PlanMade
 
 _BRANCH = "branch:to:"

@@ -18,7 +18,7 @@ from graphs.options import TurnOptions
 from graphs.rebuilt import TOLD_BY as REBUILT_BY
 from graphs.rebuilt import rebuilt
 from graphs.state import Turn
-from memory.chats import RunInfo, ThreadInfo
+from memory.chat_types import RunInfo, ThreadInfo
 from memory.checkpoints import checkpoint_thread
 from memory.events import Event, MessageHeard, PlanMade, Receipt, RunFinished, RunStarted
 from memory.forks import Forks, check_closed

@@ -21,7 +21,8 @@ from graphs.extraction import facts_of, relation_of
 from graphs.pictures import Looker, picture_memory
 from graphs.remember import is_personal
 from memory.artifacts import ArtifactStore
-from memory.chats import OPEN, Chats, RunInfo
+from memory.chat_types import OPEN, RunInfo
+from memory.chats import Chats
 from memory.event_log import EventLog
 from memory.events import Event, ToolFinished, ToolStarted
 from memory.longterm.memories import Memories

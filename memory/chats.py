@@ -8,26 +8,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import ConflictError, InputError, NotFoundError
+from memory.chat_types import OPEN, WORKING, EndStatus, MessageInfo, RunInfo, RunStatus, ThreadInfo
 from memory.database import Database
 from memory.event_log import append_in, to_event
 from memory.events import ApprovalRequired, Event, RunCancelled, RunFailed, RunFinished, RunInterrupted
 from memory.processes import Process, this_process
 from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow, ThreadRow
-
-RunStatus = Literal["queued", "running", "waiting", "finished", "failed", "cancelled", "interrupted"]
-EndStatus = Literal["finished", "failed", "cancelled", "interrupted"]
-
-#: Statuses of a run that a process works on.
-WORKING: tuple[RunStatus, ...] = ("queued", "running")
-
-#: Statuses of a run that has not ended. One that waits for an approval is no process's: any may go on with it.
-OPEN: tuple[RunStatus, ...] = (*WORKING, "waiting")
 
 _THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TITLE_CHARS = 60
@@ -41,51 +32,6 @@ _WHAT_NOW = {
     "waiting": "Answer what it asks: approve, edit or deny.",
     "interrupted": "Resume it.",
 }
-
-
-class _Info(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-class ThreadInfo(_Info):
-    """``title`` is the first message, shortened; empty before it. ``forked_at``: of a fork, the run of another
-    conversation before which it was made; it may have been deleted since.
-    """
-
-    id: str
-    title: str
-    forked_at: str | None = None
-    created_at: datetime
-    updated_at: datetime
-
-
-class MessageInfo(_Info):
-    """``artifacts`` are ids. A later message of a thread has a higher ``id``."""
-
-    id: int
-    thread_id: str
-    run_id: str
-    role: Literal["user", "assistant"]
-    text: str
-    artifacts: tuple[str, ...]
-    created_at: datetime
-
-
-class RunInfo(_Info):
-    """``attachments`` are artifact ids; ``error`` is ``{"code", "message", "fix"}``; ``parent_run`` is the
-    id of the run that this one repeats or goes on from, which may have been deleted since.
-    """
-
-    id: str
-    thread_id: str
-    status: RunStatus
-    model: str
-    message: str
-    attachments: tuple[str, ...]
-    error: dict[str, Any] | None
-    parent_run: str | None
-    created_at: datetime
-    finished_at: datetime | None
 
 
 def naming_key(owner: str) -> str:

@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from memory.artifact_types import ArtifactRef
-from memory.chats import WORKING, naming_key
+from memory.chat_types import WORKING
+from memory.chats import naming_key
 from memory.database import Database
 from memory.lineage_graph import children_of, parents_of_all, with_ancestors
 from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from agent.app import Answer, App
 from engines.errors import NotFoundError
-from memory.chats import OPEN, RunInfo
+from memory.chat_types import OPEN, RunInfo
 from memory.events import Event
 from server import sse
 from server.opened import Opened

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from agent.app import App
 from engines.errors import ConflictError, NotFoundError
 from memory.artifact_types import ArtifactRef
-from memory.chats import OPEN, MessageInfo, RunInfo, ThreadInfo
+from memory.chat_types import OPEN, MessageInfo, RunInfo, ThreadInfo
 from server.opened import Opened
 
 router = APIRouter(prefix="/threads", tags=["conversations"])

@@ -15,7 +15,7 @@ from scripted_chat import write_script
 from agent.app import App, open_app
 from engines.errors import ConflictError, InputError, NotFoundError
 from memory.artifact_types import Lineage
-from memory.chats import RunInfo
+from memory.chat_types import RunInfo
 from memory.events import MessageDelta, PlanMade, RunFinished, ToolFinished
 
 NAMES = {"when": "call me", "answer": "Grüß dich, Jürgen 数!"}

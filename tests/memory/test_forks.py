@@ -6,7 +6,8 @@ import pytest
 from memory_helpers import make_event
 
 from engines.errors import ConflictError, NotFoundError
-from memory.chats import Chats, RunInfo
+from memory.chat_types import RunInfo
+from memory.chats import Chats
 from memory.database import Database
 from memory.event_log import EventLog
 from memory.events import RunFinished, RunInterrupted, RunStarted
