@@ -14,7 +14,7 @@ from agent.routing import Switcher
 from agent.runs import LiveRun
 from engines.errors import ConflictError, InputError, SensoriumError
 from graphs.approve import Answer, check_answers
-from graphs.options import TurnOptions
+from graphs.options import TurnOptions, options_of
 from graphs.plan import Offer, Plan, Request
 from memory.artifact_types import ArtifactRef
 from memory.chat_types import OPEN, RunInfo
@@ -102,10 +102,9 @@ class Agent:
         is named now.
         """
         info = await self._parts.chats.run(run_id)
-        first = [event.body for event in await self._parts.log.read(run_id, -1, limit=1)]
-        began = next((body for body in first if isinstance(body, RunStarted)), None)
-        options = TurnOptions(**began.options) if began else TurnOptions()
-        options = options.model_copy(update={"take_from": None, "replay_of": None})  # all of it is done again
+        first = next((event.body for event in await self._parts.log.read(run_id, -1, limit=1)), None)
+        began = first if isinstance(first, RunStarted) else None
+        options = options_of(began).model_copy(update={"take_from": None, "replay_of": None})  # all of it is done again
         return await self.start(
             began.message if began else info.message,  # a voice message is written down again
             thread_id=info.thread_id,

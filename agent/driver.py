@@ -22,7 +22,7 @@ from engines.errors import ConflictError, SensoriumError
 from engines.progress import to_the_end
 from graphs.act import finished_calls
 from graphs.budget import DEFAULT_WINDOW
-from graphs.options import TurnOptions
+from graphs.options import options_of
 from graphs.plan import StepResult, came_to_nothing
 from graphs.state import TurnContext, new_turn
 from memory.artifact_types import ArtifactRef
@@ -35,7 +35,6 @@ from memory.events import (
     RunFailed,
     RunFinished,
     RunInterrupted,
-    RunStarted,
     Usage,
 )
 
@@ -55,7 +54,7 @@ class Driver:
         started = time.monotonic()
         route = self._parts.switcher.route(
             info.model,
-            pinned=_options_of(live).pinned,
+            pinned=options_of(live.first).pinned,
             emit=live.emit,
             on_loading=lambda progress: live.emit(ModelLoading.of(progress)),
         )
@@ -109,7 +108,7 @@ class Driver:
         self, live: LiveRun, info: RunInfo, refs: list[ArtifactRef], route: Route, answers: Any
     ) -> dict[str, Any]:
         parts = self._parts
-        options = _options_of(live)
+        options = options_of(live.first)
         context = TurnContext(
             chat=RoutedChat(route=route),
             planner=parts.planner,
@@ -204,9 +203,3 @@ def _asked(live: LiveRun) -> frozenset[str]:
     """Ids of the steps that the user has been asked about."""
     asked = [event.body for event in live.logged if isinstance(event.body, ApprovalRequired)]
     return frozenset(item.step.id for body in asked for item in body.questions)
-
-
-def _options_of(live: LiveRun) -> TurnOptions:
-    """What was asked for with the run's message: the log's first event says it."""
-    first = live.first
-    return TurnOptions(**first.options) if isinstance(first, RunStarted) else TurnOptions()

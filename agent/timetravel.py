@@ -14,7 +14,7 @@ from agent.comparing import RunComparison, compare_runs
 from agent.history import TOLD_BY, History, checkpoints_of, history_of
 from agent.parts import Parts
 from engines.errors import ConflictError, InputError, NotFoundError
-from graphs.options import TurnOptions
+from graphs.options import TurnOptions, options_of
 from graphs.rebuilt import TOLD_BY as REBUILT_BY
 from graphs.rebuilt import rebuilt
 from graphs.state import Turn
@@ -73,7 +73,9 @@ class TimeTravel:
         log = await self._parts.log.read_all(run.id)
         said = {event.body.artifact.id for event in log if isinstance(event.body, MessageHeard)}
         attachments = [id_ for id_ in run.attachments if id_ not in said]  # the text stands for what was spoken
-        options = _options(log).model_copy(update={"voice": None, "take_from": run.id, "replay_of": None})
+        options = options_of(log[0].body if log else None).model_copy(
+            update={"voice": None, "take_from": run.id, "replay_of": None}
+        )
         started = await self._start_in_fork(run, text, attachments, options.model, options)
         return Forked(thread=await self._parts.chats.thread(started.thread_id), run=started)
 
@@ -88,7 +90,7 @@ class TimeTravel:
         began = next((event.body for event in log if isinstance(event.body, RunStarted)), None)
         if began is None or not any(isinstance(event.body, PlanMade) for event in log):
             raise ConflictError(f"Run {run.id} ended before it had a plan.", fix="Send the message again.")
-        options = _options(log).model_copy(update={"take_from": None, "replay_of": run.id})
+        options = options_of(began).model_copy(update={"take_from": None, "replay_of": run.id})
         return await self._start_in_fork(run, began.message, run.attachments, _answered_by(run, log), options)
 
     async def compare(self, a: str, b: str) -> RunComparison:
@@ -152,11 +154,6 @@ class TimeTravel:
             return cast("Turn", dict(found.values))
         events = await self._parts.log.of_thread(thread_id, *REBUILT_BY)
         return rebuilt((event for event in events if event.run_id in number), self._parts.tools)
-
-
-def _options(log: Sequence[Event]) -> TurnOptions:
-    began = log[0].body if log else None
-    return TurnOptions(**began.options) if isinstance(began, RunStarted) else TurnOptions()
 
 
 def _answered_by(run: RunInfo, log: Sequence[Event]) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,16 @@ def _packages_of(extra: str) -> list[str]:
 
 def _is_installed(package: str) -> bool:
     try:
-        metadata.version(package)
+        _version(package)
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+@cache
+def _version(package: str) -> str:
+    """Remembered once it is there: reading it takes a millisecond. What is missing may be installed meanwhile."""
+    return metadata.version(package)
 
 
 def missing_extra(entry: ModelEntry, error: ImportError) -> MissingExtraError:

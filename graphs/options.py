@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from memory.events import EventBody, RunStarted
+
 
 class TurnOptions(BaseModel):
     """Kept in the run's first event, so that a retry is asked for the same."""
@@ -26,3 +28,8 @@ class TurnOptions(BaseModel):
     """A run whose finished calls are taken in place of making the same calls again."""
     replay_of: str | None = None
     """A run whose plan, models and seeds are those of this one."""
+
+
+def options_of(first: EventBody | None) -> TurnOptions:
+    """What was asked for with a run's message: its log's first event says it. None was: the run had not begun."""
+    return TurnOptions(**first.options) if isinstance(first, RunStarted) else TurnOptions()
