@@ -1,11 +1,11 @@
 """Train the adapter with which the embedded chat model writes plans as lines (`graphs.plan_lines`).
 
-    python -m benchmarks.train_adapter --models ~/.local/share/sensorium/models [--out FILE] [--epochs 1 | --minutes 2]
+    python -m benchmarks.train_adapter --models ~/.local/share/sensorium/models [--out FILE] [--epochs 3 | --minutes 2]
 
 Needs the extras `transformers` and `diffusion` (for PyTorch and `peft`) and the development tools (for `gguf`). From
-the model's GGUF file to the adapter's in one process, about a minute on a large GPU. The last tenth of every file of
-requests is held out and only looked at to say how good the adapter is. No row of any evaluation set is read. A try, on
-any processor: ``--layers 2 --steps 3 --tokens 512 --limit 2 --out /tmp/try.gguf``.
+the model's GGUF file to the adapter's in one process, about a minute an epoch on a large GPU. The last tenth of every
+file of requests is held out and only looked at to say how good the adapter is. No row of any evaluation set is read. A
+try, on any processor: ``--layers 2 --steps 3 --tokens 512 --limit 2 --out /tmp/try.gguf``.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def decoded(network: Any, prompts: Sequence[Sequence[int]], end: int) -> list[li
 @click.option("--model", default="qwen2.5-coder-1.5b", show_default=True, help="Its folder there.")
 @click.option("--requests", type=click.Path(path_type=Path, exists=True), default=REQUESTS, help="Other worked ones.")
 @click.option("--out", type=click.Path(path_type=Path), default=SHIPPED, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=1, show_default=True, help="Each with noise of its own.")
+@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, help="Each with noise of its own.")
 @click.option("--minutes", type=float, help="Train for so long, over the epochs again and again.")
 @click.option("--steps", type=click.IntRange(1), help="Train for so many steps instead.")
 @click.option("--layers", type=click.IntRange(1), help="Only the lowest layers, for a try.")
