@@ -96,6 +96,14 @@ class Client:
     def run(self, run_id: str) -> Json:
         return self._json("GET", f"/api/runs/{_safe(run_id)}")
 
+    def replay(self, run_id: str) -> Json:
+        """Make a run's answer again in a fork; returns ``{"run_id", "thread_id", "events", "compare"}``."""
+        return self._json("POST", f"/api/runs/{_safe(run_id)}/replay")
+
+    def compare(self, before: str, now: str) -> Json:
+        """Two runs step by step: ``{"a", "b", "steps", "same_plan", "same_answer", "same"}``."""
+        return self._json("GET", f"/api/runs/{_safe(before)}/compare/{_safe(now)}")
+
     def cancel(self, run_id: str) -> Json:
         return self._json("POST", f"/api/runs/{_safe(run_id)}/cancel")
 

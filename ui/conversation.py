@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ui import approval, branching, compose, media, notice, opinion, receipts, steps
+from ui import approval, branching, compose, media, notice, opinion, receipts, replaying, steps
 from ui.client import ApiError, Client, Json
 from ui.follow import Follower
 from ui.live import RunView, nice_name
@@ -120,7 +120,8 @@ def _turn(client: Client, thread_id: str | None, view: RunView, said: Json | Non
         media.show_results(client, view.artifacts)
         _ending(view)
         with st.container(horizontal=True, vertical_alignment="center", key=f"below-{view.run_id}"):
-            receipts.show_line(view)
+            receipts.show_line(client, view)
+            replaying.show_comparison(client, view)
             if view.state == "finished":
                 opinion.show(client, view.run_id, said)
 

@@ -65,6 +65,8 @@ class RunView:
     sentiment: Json | None = None
     model: str = ""
     error: Json | None = None
+    replay_of: str = ""
+    """The run that this one makes again."""
     questions: list[Json] = field(default_factory=list)
     """What the run asks before it goes on."""
     asked_at: int = -1
@@ -103,6 +105,7 @@ class RunView:
 
     def _on_run_started(self, event: Json) -> None:
         self.model, self.question, self.attachments = event["model"], event["message"], event["attachments"]
+        self.replay_of = event["options"].get("replay_of") or ""
 
     def _on_run_interrupted(self, event: Json) -> None:
         self.state = "interrupted"

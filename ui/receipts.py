@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.client import Json
+from ui import replaying
+from ui.client import Client, Json
 from ui.live import RunView
 from ui.words import duration, literal
 
 
-def show_line(view: RunView) -> None:
+def show_line(client: Client, view: RunView) -> None:
     """One quiet line under an answer, with everything behind it."""
     if not view.is_over or not (view.receipts or view.seconds):
         return
@@ -20,6 +21,7 @@ def show_line(view: RunView) -> None:
             show(receipt)
         if view.usage:
             st.caption(f"{view.usage['prompt_tokens']} tokens read, {view.usage['completion_tokens']} written")
+        replaying.button(client, view)
 
 
 def show(receipt: Json) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from live_server import ENDLESS, HELLO, PEOPLE, Api, serving
 from streamlit.testing.v1 import AppTest
 
@@ -127,6 +128,22 @@ def test_a_branch_leads_back_to_where_it_branched_off(api: Api) -> None:
     assert [text.value for text in page.main.text] == ["Hello", "Bye"]
     api.http.delete(f"/api/threads/{thread}").raise_for_status()
     assert "has been deleted" in words(opened(branch["thread_id"]))
+
+
+def test_an_answer_is_replayed_and_compared(api: Api) -> None:
+    thread = api.thread()
+    run = api.start("Hello", thread=thread)
+    api.stream(run)
+    page = opened(thread)
+    page.button(key=f"replay-{run}").click().run()
+    assert [text.value for text in page.main.text] == ["Hello"]
+    (fork,) = [each["id"] for each in api.http.get("/api/threads").json()["threads"] if each["id"] != thread]
+    (replay,) = api.http.get(f"/api/threads/{fork}").json()["runs"]
+    api.stream(replay["id"])
+    assert "Plan: the same. Answer: the same." in words(opened(fork))
+    api.http.delete(f"/api/threads/{thread}").raise_for_status()
+    st.cache_data.clear()
+    assert "Replay of an answer that has been deleted." in words(opened(fork))
 
 
 def test_an_answer_is_rated_and_the_reason_is_kept(api: Api) -> None:
