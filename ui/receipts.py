@@ -17,11 +17,11 @@ def show_line(client: Client, view: RunView) -> None:
     models = list(dict.fromkeys(receipt["title"] for receipt in view.receipts))
     parts = [*map(literal, models), *([duration(view.seconds)] if view.seconds else [])]
     with st.popover(" · ".join(parts), icon=":material/receipt_long:", type="tertiary", key=f"receipts-{view.run_id}"):
+        replaying.button(client, view)
         for receipt in view.receipts:
             show(receipt)
         if view.usage:
             st.caption(f"{view.usage['prompt_tokens']} tokens read, {view.usage['completion_tokens']} written")
-        replaying.button(client, view)
 
 
 def show(receipt: Json) -> None:
