@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from filelock import AsyncFileLock
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
@@ -62,6 +60,7 @@ from memory.previews import Previews
 from memory.pruning import prune
 from memory.quotas import Quota
 from memory.remote_blobs import open_blobs
+from memory.turn_locks import TurnLocks
 from memory.usage import UsageLog
 from memory.users import Users
 from tools.call import Workshop
@@ -149,6 +148,7 @@ async def open_app(settings: Settings | None = None, *, any_language: bool = Fal
         database = await Database.open(settings.database_url)
         stack.push_async_callback(database.close)
         checkpointer = await stack.enter_async_context(_open_checkpointer(settings))
+        locks = TurnLocks(settings.home / "locks")
         chats = Chats(database, OWNER)
         await chats.mark_interrupted()
         users = Users(database)
@@ -246,7 +246,7 @@ async def open_app(settings: Settings | None = None, *, any_language: bool = Fal
                 seconds=settings.max_turn_seconds,
                 dollars=settings.max_turn_dollars,
             ),
-            turn_lock=partial(_turn_lock, settings.home / "locks"),
+            turn_lock=locks.of,
             max_message_chars=settings.max_message_chars,
         )
         agent = Agent(parts)
@@ -267,7 +267,7 @@ async def open_app(settings: Settings | None = None, *, any_language: bool = Fal
             preferences,
             Feedback(database, OWNER),
             usage,
-            Eraser(database, OWNER, artifacts, [CheckpointsOf(checkpointer, OWNER), memories]),
+            Eraser(database, OWNER, artifacts, [CheckpointsOf(checkpointer, OWNER), memories], locks),
             agent,
             TimeTravel(agent, parts, checkpointer, Forks(database, OWNER)),
         )
@@ -303,12 +303,6 @@ def _chosen_tools(settings: Settings) -> tuple[ToolSpec, ...]:
             fix="`sensorium tools list` names them.",
         )
     return tuple(spec for name, spec in specs.items() if name in settings.tools or not settings.tools)
-
-
-def _turn_lock(folder: Path, thread_id: str) -> AsyncFileLock:
-    """The system frees it when a process dies, however it dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return AsyncFileLock(folder / f"{thread_id}.lock", poll_interval=0.2)
 
 
 def _choices(catalog: Catalog, shelf: Shelf, *, any_language: bool) -> Choices:

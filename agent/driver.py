@@ -18,7 +18,7 @@ from agent.receipts import left_out, receipts
 from agent.routed_chat import RoutedChat
 from agent.routing import Route
 from agent.runs import LiveRun
-from engines.errors import ConflictError, SensoriumError
+from engines.errors import ConflictError, NotFoundError, SensoriumError
 from engines.progress import to_the_end
 from graphs.act import finished_calls
 from graphs.budget import DEFAULT_WINDOW
@@ -60,6 +60,7 @@ class Driver:
         )
         try:
             async with self._turns.setdefault(live.thread_id, asyncio.Lock()), self._parts.turn_lock(live.thread_id):
+                await self._check_there(info)
                 await self._go_past_what_waits(info)
                 state = await self._work(live, info, refs, route, answers)
                 if asked := state.get("__interrupt__"):
@@ -87,6 +88,13 @@ class Driver:
             await self._parts.tidy(checkpoint_thread(self._parts.owner, thread_id))
         except Exception:  # the next turn's end tries again; the turn itself is well and kept
             logger.exception("the checkpoints of %s could not be tidied up", thread_id)
+
+    async def _check_there(self, info: RunInfo) -> None:
+        """Before anything is written of a conversation that was deleted while the run waited for its turn."""
+        try:
+            await self._parts.chats.run(info.id)
+        except NotFoundError as error:
+            raise ConflictError("The conversation has been deleted meanwhile.", fix="Begin another.") from error
 
     async def _go_past_what_waits(self, info: RunInfo) -> None:
         """The conversation goes on with this run: what was asked before and never answered is asked no more."""
@@ -138,6 +146,8 @@ class Driver:
         if is_begun and not stands.next:  # only how it ended was not stored any more
             return stands.values
         given: Any = Command(resume=answers) if answers is not None else None
+        if answers is not None and not is_begun:  # another message was sent before the answer, and came first
+            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
         if not is_begun:
             given = new_turn(info.id, info.message, refs, options)
         state: dict[str, Any] = await parts.graph.ainvoke(given, config, context=context, durability="sync")
@@ -167,7 +177,7 @@ class Driver:
             usage=Usage(**state["usage"]),
             seconds=round(seconds, 3),
         )
-        await self._parts.usage.add(live.run_id, route.model, **state["usage"], seconds=finished.seconds)
+        await self._parts.usage.keep(live.run_id, route.model, **state["usage"], seconds=finished.seconds)
         await self._end(live, finished, "finished", finished.answer, [item.id for item in artifacts])
 
     async def _interrupt(self, live: LiveRun) -> None:

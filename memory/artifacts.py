@@ -22,13 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import InputError, NotFoundError, SensoriumError
 from engines.progress import CancelToken
+from memory.artifact_rows import naming_key
 from memory.artifact_types import ArtifactKind, ArtifactRef, Lineage
 from memory.blobs import Blobs
-from memory.chats import naming_key
 from memory.database import Database
 from memory.garbage import Collected, Needed, find_unneeded, freed_bytes, remove_unneeded, who_needs
 from memory.lineage_graph import MAX_DEPTH, LineageGraph, lineage_graph, parents_of
-from memory.names import safe_name
+from memory.names import is_id, safe_name
 from memory.quotas import Quota, Usage, has_file, usage_in
 from memory.receiving import disk_error, receive
 from memory.tables import ArtifactRow
@@ -281,6 +281,11 @@ class ArtifactStore:
             await session.execute(delete(ArtifactRow).where(ArtifactRow.id == row.id, ArtifactRow.owner == self._owner))
         await self._remove_if_unnamed(row.sha256)
 
+    async def remove_files(self, hashes: Collection[str]) -> None:
+        """Remove those of these files (sha256) that no row names any more."""
+        for sha256 in hashes:
+            await self._remove_if_unnamed(sha256)
+
     async def collect(
         self, *, older_than: timedelta, also_kept: Collection[str] = (), dry_run: bool = False
     ) -> Collected:
@@ -325,7 +330,7 @@ class ArtifactStore:
     async def _row(self, artifact_id: str) -> ArtifactRow:
         query = select(ArtifactRow).where(ArtifactRow.id == artifact_id, ArtifactRow.owner == self._owner)
         async with self._db.session() as session:
-            row = await session.scalar(query)
+            row = await session.scalar(query) if is_id(artifact_id) else None
         if row is None:
             raise NotFoundError(f"There is no artifact {artifact_id[:80]!r}.", fix="It may have been deleted.")
         return row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -13,14 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import ConflictError, InputError, NotFoundError
+from memory.artifact_rows import delete_rows, named, naming_key
 from memory.chat_types import OPEN, WORKING, EndStatus, MessageInfo, RunInfo, RunStatus, ThreadInfo
 from memory.database import Database
 from memory.event_log import append_in, to_event
 from memory.events import ApprovalRequired, Event, RunCancelled, RunFailed, RunFinished, RunInterrupted
+from memory.names import is_id
 from memory.processes import Process, this_process
 from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow, ThreadRow
 
-_THREAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TITLE_CHARS = 60
 _INTERRUPTED = RunInterrupted(
     message="The program was stopped while it worked on this.",
@@ -32,11 +32,6 @@ _WHAT_NOW = {
     "waiting": "Answer what it asks: approve, edit or deny.",
     "interrupted": "Resume it.",
 }
-
-
-def naming_key(owner: str) -> str:
-    """The lock of whoever lets a message name artifacts that were there before, or removes what none names."""
-    return f"artifacts:{owner}"
 
 
 async def owners(db: Database) -> list[str]:
@@ -101,14 +96,15 @@ class Chats:
     async def delete_thread(self, id: str) -> tuple[str, ...]:  # noqa: A002 - what callers call it
         """Delete a conversation with its messages, runs and events; what runs in it must have been cancelled.
 
-        Returns the ids of the artifacts that only this conversation names, for the artifact store to delete.
+        The artifacts that only this conversation names go with it. Returns their files' sha256, for the artifact store
+        to remove.
         """
         async with self._db.transaction() as session:
             await self._thread(session, id)
-            inside = await self._artifacts_named(session, MessageRow.thread_id == id, RunRow.thread_id == id)
-            outside = await self._artifacts_named(session, MessageRow.thread_id != id, RunRow.thread_id != id)
+            await self._db.alone(session, naming_key(self._owner))  # nobody attaches what is about to go
+            only_here = await named(session, self._owner, inside=id) - await named(session, self._owner, outside=id)
             await session.execute(delete(ThreadRow).where(ThreadRow.owner == self._owner, ThreadRow.id == id))
-        return tuple(sorted(inside - outside))
+            return await delete_rows(session, self._owner, only_here)
 
     # --------------------------------------------------------------------------------------------------- runs
 
@@ -306,7 +302,7 @@ class Chats:
         return False
 
     def _new_thread(self, chosen: str | None) -> ThreadRow:
-        if chosen is not None and not _THREAD_ID.fullmatch(chosen):
+        if chosen is not None and not is_id(chosen):
             raise InputError(
                 f"{chosen[:80]!r} can't name a conversation.",
                 fix="Use 1 to 64 letters, digits, hyphens and underscores.",
@@ -328,33 +324,23 @@ class Chats:
         )
 
     async def _thread(self, session: AsyncSession, thread_id: str) -> ThreadRow:
-        row = await session.get(ThreadRow, (self._owner, thread_id))
+        row = await session.get(ThreadRow, (self._owner, thread_id)) if is_id(thread_id) else None
         if row is None:
             raise NotFoundError(f"There is no conversation {thread_id[:80]!r}.", fix="Look at the list of them.")
         return row
 
     async def _run(self, session: AsyncSession, run_id: str) -> RunRow:
-        row = await session.scalar(select(RunRow).where(RunRow.id == run_id, RunRow.owner == self._owner))
+        query = select(RunRow).where(RunRow.id == run_id, RunRow.owner == self._owner)
+        row = await session.scalar(query) if is_id(run_id) else None
         if row is None:
             raise NotFoundError(f"There is no run {run_id[:80]!r}.")
         return row
 
     async def _check_artifacts(self, session: AsyncSession, ids: Sequence[str]) -> None:
-        query = select(ArtifactRow.id).where(ArtifactRow.owner == self._owner, ArtifactRow.id.in_(ids))
+        query = select(ArtifactRow.id).where(ArtifactRow.owner == self._owner, ArtifactRow.id.in_(filter(is_id, ids)))
         missing = set(ids) - set(await session.scalars(query)) if ids else set()
         if missing:
             raise NotFoundError(f"There is no artifact {min(missing)[:80]!r} to attach.", fix="Upload it first.")
-
-    async def _artifacts_named(self, session: AsyncSession, of_messages: Any, of_runs: Any) -> set[str]:
-        """Ids that messages name, and those of what tools made on the way."""
-        messages = select(MessageRow.artifacts).where(MessageRow.owner == self._owner, of_messages)
-        made = (
-            select(EventRow.body)
-            .join(RunRow)
-            .where(RunRow.owner == self._owner, EventRow.type.in_(("tool.artifact", "speech")), of_runs)
-        )
-        named = {id_ for ids in await session.scalars(messages) for id_ in ids}
-        return named | {body["artifact"]["id"] for body in await session.scalars(made)}
 
 
 def storable(text: str) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from sqlalchemy import delete
 
-from engines.errors import NotFoundError
 from memory.artifacts import ArtifactStore
 from memory.chats import Chats
 from memory.checkpoints import checkpoint_thread
 from memory.database import Database
 from memory.tables import UserRow
+from memory.turn_locks import TurnLocks
 
 _PAGE = 100
 
@@ -46,22 +45,27 @@ class Eraser:
     Other stores forget first and the rows that name it all go last: whoever is stopped half way can begin again.
     """
 
-    def __init__(self, db: Database, owner: str, artifacts: ArtifactStore, also: Sequence[Belongings]) -> None:
+    def __init__(
+        self, db: Database, owner: str, artifacts: ArtifactStore, also: Sequence[Belongings], locks: TurnLocks
+    ) -> None:
         """``artifacts`` is the owner's store; ``also`` are the owner's other stores."""
         self._db = db
         self._owner = owner
         self._chats = Chats(db, owner)
         self._artifacts = artifacts
         self._also = also
+        self._locks = locks
 
     async def thread(self, thread_id: str) -> None:
-        """A conversation, and the media that only it uses. Raises NotFoundError when there is no such conversation."""
+        """A conversation, and the media that only it uses. Raises NotFoundError when there is no such conversation,
+        ConflictError when a turn of it goes on.
+        """
         await self._chats.thread(thread_id)
-        for store in self._also:
-            await store.forget_thread(thread_id)
-        for artifact_id in await self._chats.delete_thread(thread_id):
-            with suppress(NotFoundError):  # deleted on its own before
-                await self._artifacts.delete(artifact_id)
+        async with self._locks.for_deletion(thread_id):  # or a turn that begins would write to the stores again
+            for store in self._also:
+                await store.forget_thread(thread_id)
+            files = await self._chats.delete_thread(thread_id)
+        await self._artifacts.remove_files(files)
 
     async def user(self) -> None:
         """All conversations, all media, and the user. Files that others have too stay theirs."""

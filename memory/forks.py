@@ -13,8 +13,8 @@ from sqlalchemy import insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import ConflictError, NotFoundError
+from memory.artifact_rows import naming_key
 from memory.chat_types import OPEN, RunInfo, ThreadInfo
-from memory.chats import naming_key
 from memory.database import Database
 from memory.processes import this_process
 from memory.tables import EventRow, MessageRow, RunRow, ThreadRow

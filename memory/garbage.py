@@ -10,18 +10,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from memory.artifact_rows import batches, delete_rows, named, naming_key
 from memory.artifact_types import ArtifactRef
 from memory.chat_types import WORKING
-from memory.chats import naming_key
 from memory.database import Database
 from memory.lineage_graph import children_of, parents_of_all, with_ancestors
-from memory.tables import ArtifactRow, EventRow, MessageRow, RunRow
-
-#: SQLite takes only so many values in one statement.
-_AT_ONCE = 500
+from memory.tables import ArtifactRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,10 @@ async def find_unneeded(
     # is found to work still, or its message is found to name what it made.
     parents = await parents_of_all(session, owner)
     kept = await _young(session, owner, older_than) | set(also_kept)
-    kept |= await _named(session, owner)
+    kept |= await named(session, owner)
     gone = unneeded(parents, kept)
     rows: list[ArtifactRow] = []
-    for ids in _batches([id_ for id_ in parents if id_ in gone]):
+    for ids in batches([id_ for id_ in parents if id_ in gone]):
         rows += await session.scalars(select(ArtifactRow).where(ArtifactRow.owner == owner, ArtifactRow.id.in_(ids)))
     return sorted(rows, key=lambda row: (row.created_at, row.id))
 
@@ -66,8 +63,7 @@ async def remove_unneeded(
     async with db.transaction() as session:
         await db.alone(session, naming_key(owner))
         rows = await find_unneeded(session, owner, older_than=older_than, also_kept=also_kept)
-        for ids in _batches([row.id for row in rows]):
-            await session.execute(delete(ArtifactRow).where(ArtifactRow.owner == owner, ArtifactRow.id.in_(ids)))
+        await delete_rows(session, owner, [row.id for row in rows])
     return rows
 
 
@@ -84,7 +80,7 @@ class Needed:
 
 async def who_needs(session: AsyncSession, owner: str, artifact_id: str) -> Needed:
     children = await children_of(session, owner, [artifact_id])
-    return Needed(artifact_id in await _named(session, owner), children.get(artifact_id, ()))
+    return Needed(artifact_id in await named(session, owner), children.get(artifact_id, ()))
 
 
 async def freed_bytes(session: AsyncSession, rows: Collection[ArtifactRow]) -> int:
@@ -92,21 +88,10 @@ async def freed_bytes(session: AsyncSession, rows: Collection[ArtifactRow]) -> i
     files = {row.sha256: row.bytes for row in rows}
     going = {row.id for row in rows}
     shared: set[str] = set()
-    for hashes in _batches(list(files)):
+    for hashes in batches(list(files)):
         query = select(ArtifactRow.id, ArtifactRow.sha256).where(ArtifactRow.sha256.in_(hashes))
         shared |= {sha256 for id_, sha256 in await session.execute(query) if id_ not in going}
     return sum(size for sha256, size in files.items() if sha256 not in shared)
-
-
-async def _named(session: AsyncSession, owner: str) -> set[str]:
-    """By messages, by runs' attachments, and by what tools have reported in a run's log."""
-    messages = await session.scalars(select(MessageRow.artifacts).where(MessageRow.owner == owner))
-    runs = await session.scalars(select(RunRow.attachments).where(RunRow.owner == owner))
-    made = await session.scalars(
-        select(EventRow.body).join(RunRow).where(RunRow.owner == owner, EventRow.type == "tool.artifact")
-    )
-    named = {id_ for ids in (*messages, *runs) for id_ in ids}
-    return named | {body["artifact"]["id"] for body in made}
 
 
 async def _young(session: AsyncSession, owner: str, older_than: timedelta) -> set[str]:
@@ -119,7 +104,3 @@ async def _young(session: AsyncSession, owner: str, older_than: timedelta) -> se
         since = min(since, working)
     query = select(ArtifactRow.id).where(ArtifactRow.owner == owner, ArtifactRow.created_at >= since)
     return set(await session.scalars(query))
-
-
-def _batches(ids: list[str]) -> list[list[str]]:
-    return [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]

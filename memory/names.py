@@ -1,13 +1,22 @@
-"""File names that strangers give, made safe to show, to log and to save under."""
+"""Names that strangers give: of files, made safe to show, to log and to save under; ids, told from what is none."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 #: Zero-width joiners: emoji and several scripts need them.
 _JOINERS = "\u200c\u200d"
 _RESERVED = str.maketrans(dict.fromkeys('<>:"|?*', "_"))
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether anything can have that id. What can't is not there, and no database need be asked (some break at it)."""
+    return _ID.fullmatch(text) is not None
 
 
 def safe_name(name: str, *, default: str = "file", limit: int = 120) -> str:

@@ -5,13 +5,14 @@ import os
 
 import pytest
 from memory_helpers import make_event
+from sqlalchemy import select
 
 from engines.errors import InputError, NotFoundError, SensoriumError
 from memory.artifact_types import ArtifactRef
 from memory.chats import Chats, owners
 from memory.database import Database
 from memory.event_log import EventLog
-from memory.events import ApprovalRequired, RunCancelled, RunFailed, RunFinished, ToolArtifact
+from memory.events import ApprovalRequired, RunCancelled, RunFailed, RunFinished, SpeechMade, ToolArtifact
 from memory.tables import ArtifactRow, RunRow
 
 #: Starts a run, says its id, and then does what its third argument says.
@@ -217,20 +218,21 @@ async def test_two_owners_may_use_the_same_name_and_see_only_their_own(db: Datab
 # ------------------------------------------------------------------------------------------------------- deleting
 
 
-async def test_deleting_a_thread_deletes_all_of_it_and_tells_which_artifacts_nobody_else_names(
-    db: Database, chats: Chats
-):
+async def test_deleting_a_thread_deletes_all_of_it_and_the_artifacts_that_nobody_else_names(db: Database, chats: Chats):
     log = EventLog(db)
-    for name in ("only", "shared"):
+    for name in ("only", "shared", "made", "answered", "spoken"):
         await store_picture(db, "ada", name)
     await chats.create_thread("work")
     await chats.create_thread("other")
     run = await chats.start_run("work", "hello", ["only", "shared"], model="m")
     await chats.start_run("other", "hello", ["shared"], model="m")
     await log.append([make_event(run.id, 0, ToolArtifact(call_id="c", artifact=picture("made")))])
+    await log.append([make_event(run.id, 1, SpeechMade(index=0, text="Hi", artifact=picture("spoken")))])
     await chats.finish_run(run.id, status="finished", artifacts=["answered"])
 
-    assert await chats.delete_thread("work") == ("answered", "made", "only")
+    await chats.delete_thread("work")
+    async with db.session() as session:
+        assert (await session.scalars(select(ArtifactRow.id))).all() == ["shared"]
     assert await log.read(run.id) == []
     for attempt in (chats.thread("work"), chats.messages("work"), chats.run(run.id), chats.delete_thread("work")):
         with pytest.raises(NotFoundError):

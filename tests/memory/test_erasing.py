@@ -11,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from memory_helpers import make_event
 from sqlalchemy import MetaData
 
-from engines.errors import NotFoundError
+from engines.errors import ConflictError, NotFoundError
 from memory.artifact_types import Lineage
 from memory.artifacts import ArtifactStore
 from memory.blobs import LocalBlobs
@@ -22,6 +22,7 @@ from memory.database import Database, parse_url
 from memory.erasing import CheckpointsOf, Eraser
 from memory.event_log import EventLog
 from memory.feedback import Feedback
+from memory.turn_locks import TurnLocks
 from memory.usage import UsageLog
 from memory.users import Users
 
@@ -46,7 +47,8 @@ class Person:
         self.db, self.saver, self.owner, self.vectors = db, saver, owner, Vectors()
         self.chats = Chats(db, owner)
         self.artifacts = ArtifactStore(db, LocalBlobs(root), owner, probe=None)
-        self.eraser = Eraser(db, owner, self.artifacts, [CheckpointsOf(saver, owner), self.vectors])
+        self.locks = TurnLocks(root.with_name("locks"))
+        self.eraser = Eraser(db, owner, self.artifacts, [CheckpointsOf(saver, owner), self.vectors], self.locks)
 
     async def keep(self, content: bytes, *parents: str) -> str:
         made = Lineage(tool="upload", parents=parents)
@@ -59,7 +61,7 @@ class Person:
         await EventLog(self.db).append([make_event(run.id, 0)])
         await self.chats.finish_run(run.id, status="finished", answer="Done.")
         await Feedback(self.db, self.owner).give(run.id, "up")
-        await UsageLog(self.db, self.owner).add(run.id, "m", prompt_tokens=1)
+        await UsageLog(self.db, self.owner).keep(run.id, "m", prompt_tokens=1)
         builder = StateGraph(dict)
         builder.add_node("work", lambda state: state)
         builder.add_edge(START, "work")
@@ -142,10 +144,44 @@ async def test_what_was_stopped_half_way_is_deleted_the_second_time(ada: Person,
             raise ConnectionError
 
     await ada.talk("work")
-    eraser = Eraser(ada.db, "ada", ada.artifacts, [CheckpointsOf(ada.saver, "ada"), Broken()])
+    eraser = Eraser(ada.db, "ada", ada.artifacts, [CheckpointsOf(ada.saver, "ada"), Broken()], ada.locks)
     with pytest.raises(ConnectionError):
         await eraser.thread("work")
     assert [thread.id for thread in await ada.chats.threads()] == ["work"]
     await ada.eraser.thread("work")
     assert "ada:work" not in everything(url)
     assert await ada.chats.threads() == []
+
+
+async def test_a_conversation_that_is_being_answered_is_not_deleted(ada: Person, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("memory.turn_locks._PATIENCE_SECONDS", 0.1)
+    await ada.talk("work")
+    async with ada.locks.of("work"):
+        with pytest.raises(ConflictError, match="being answered"):
+            await ada.eraser.thread("work")
+    assert ada.vectors.forgotten == []
+    await ada.eraser.thread("work")
+
+
+async def test_no_lock_is_left_of_a_conversation(ada: Person, tmp_path: Path):
+    await ada.talk("work")
+    async with ada.locks.of("work"):
+        assert list((tmp_path / "locks").iterdir()) != []
+    await ada.eraser.thread("work")
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+async def test_nobody_attaches_what_is_going_with_a_conversation(ada: Person, monkeypatch: pytest.MonkeyPatch):
+    picture = await ada.keep(b"picture")
+    await ada.talk("work", picture)
+    await ada.chats.create_thread("other")
+    remove_files = ada.artifacts.remove_files
+
+    async def attach_first(hashes: Any) -> None:
+        with pytest.raises(NotFoundError):
+            await ada.chats.start_run("other", "look again", [picture], model="m")
+        await remove_files(hashes)
+
+    monkeypatch.setattr(ada.artifacts, "remove_files", attach_first)
+    await ada.eraser.thread("work")
+    assert await ada.chats.messages("other") == []

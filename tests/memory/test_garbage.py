@@ -19,7 +19,7 @@ from memory.blobs import LocalBlobs
 from memory.chats import Chats
 from memory.database import Database
 from memory.event_log import EventLog
-from memory.events import ToolArtifact
+from memory.events import SpeechMade, ToolArtifact
 from memory.garbage import unneeded
 from memory.tables import ArtifactRow
 
@@ -120,6 +120,16 @@ async def test_attachments_and_what_tools_made_on_the_way_stay(db: Database, sto
     assert await collected(store) == ["unused"]
 
 
+async def test_what_was_spoken_on_the_way_stays(db: Database, store: ArtifactStore):
+    spoken = await add(store, "spoken")
+    chats = Chats(db, "ada")
+    await chats.create_thread("t")
+    run = await chats.start_run("t", "read it", model="m")
+    await EventLog(db).append([make_event(run.id, 0, SpeechMade(index=0, text="Hi", artifact=await store.get(spoken)))])
+    await chats.finish_run(run.id, status="cancelled")
+    assert await collected(store) == []
+
+
 async def test_what_came_since_a_running_turn_began_stays(db: Database, store: ArtifactStore):
     await add(store, "before")
     chats = Chats(db, "ada")
@@ -187,7 +197,7 @@ async def test_a_file_that_somebody_else_has_is_not_counted_as_freed(db: Databas
 
 
 async def test_many_are_removed_in_pieces_that_a_database_takes(store: ArtifactStore, monkeypatch):
-    monkeypatch.setattr("memory.garbage._AT_ONCE", 4)
+    monkeypatch.setattr("memory.artifact_rows._AT_ONCE", 4)
     ids = [await add(store, f"{number}") for number in range(15)]
     assert len(await collected(store, also_kept=ids[:2])) == 13
 
