@@ -47,7 +47,7 @@ class UsageLog:
         self._db = db
         self._owner = owner
 
-    async def add(
+    async def keep(
         self,
         run_id: str,
         model: str,
@@ -57,7 +57,8 @@ class UsageLog:
         seconds: float = 0.0,
         cost: float | None = None,
     ) -> UsageInfo:
-        """Add to what the run has taken of the model. The cost of several is known when each one's is.
+        """Store what the run has taken of the model, in place of what was stored of the two before: a run that is
+        taken up again at its very end tells it once more.
 
         Raises NotFoundError when there is no such run, InputError for less than nothing.
         """
@@ -68,24 +69,17 @@ class UsageLog:
             mine = select(RunRow.id).where(RunRow.id == run_id, RunRow.owner == self._owner)
             if await session.scalar(mine) is None:
                 raise NotFoundError(f"There is no run {run_id[:80]!r}.")
-            row = await session.get(UsageRow, (run_id, model))
-            if row is None:
-                row = UsageRow(
-                    run_id=run_id,
-                    model=model,
-                    owner=self._owner,
-                    prompt_tokens=0,
-                    completion_tokens=0,
-                    seconds=0.0,
-                    cost=0.0,
-                    created_at=datetime.now(UTC),
-                )
-                session.add(row)
-            row.prompt_tokens += prompt_tokens
-            row.completion_tokens += completion_tokens
-            row.seconds += seconds
-            row.cost = None if cost is None or row.cost is None else row.cost + cost
-            return UsageInfo.model_validate(row)
+            row = UsageRow(
+                run_id=run_id,
+                model=model,
+                owner=self._owner,
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+                seconds=seconds,
+                cost=cost,
+                created_at=datetime.now(UTC),
+            )
+            return UsageInfo.model_validate(await session.merge(row))
 
     async def of_run(self, run_id: str) -> list[UsageInfo]:
         """By model; empty when nothing is known of the run."""

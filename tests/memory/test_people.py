@@ -119,25 +119,22 @@ async def test_nobody_rates_or_reads_for_another(db: Database, run_id: str):
 # --------------------------------------------------------------------------------------------------------- usage
 
 
-async def test_what_a_run_takes_adds_up_by_model(db: Database, run_id: str):
+async def test_what_a_run_takes_is_kept_by_model_and_counts_once(db: Database, run_id: str):
     usage = UsageLog(db, "ada")
-    await asyncio.gather(
-        *(usage.add(run_id, "small", prompt_tokens=10, completion_tokens=2, seconds=0.5, cost=0.25) for _ in range(4))
-    )
-    await usage.add(run_id, "voice", seconds=1.5)
+    told = {"prompt_tokens": 10, "completion_tokens": 2, "seconds": 0.5, "cost": 0.25}
+    await asyncio.gather(*(usage.keep(run_id, "small", **told) for _ in range(4)))  # as by a run taken up at its end
+    await usage.keep(run_id, "voice", seconds=1.5)
     small, voice = await usage.of_run(run_id)
-    assert (small.prompt_tokens, small.completion_tokens, small.seconds, small.cost) == (40, 8, 2.0, 1.0)
+    assert (small.prompt_tokens, small.completion_tokens, small.seconds, small.cost) == (10, 2, 0.5, 0.25)
     assert (voice.model, voice.seconds, voice.cost) == ("voice", 1.5, None)
-    await usage.add(run_id, "small", cost=None)  # one part that nobody knows makes the sum unknown
-    assert (await usage.of_run(run_id))[0].cost is None
 
 
 async def test_totals_are_of_a_time_and_say_what_is_not_known(db: Database, run_id: str):
     chats, usage = Chats(db, "ada"), UsageLog(db, "ada")
     other = (await chats.start_run("work", "again", model="small")).id
-    await usage.add(run_id, "small", prompt_tokens=10, cost=0.5)
-    await usage.add(other, "small", prompt_tokens=20)
-    await usage.add(other, "large", prompt_tokens=100, cost=2.0)
+    await usage.keep(run_id, "small", prompt_tokens=10, cost=0.5)
+    await usage.keep(other, "small", prompt_tokens=20)
+    await usage.keep(other, "large", prompt_tokens=100, cost=2.0)
     large, small = await usage.totals()
     assert (large.model, large.runs, large.cost, large.runs_without_cost) == ("large", 1, 2.0, 0)
     assert (small.runs, small.prompt_tokens, small.cost, small.runs_without_cost) == (2, 30, 0.5, 1)
@@ -150,8 +147,8 @@ async def test_totals_are_of_a_time_and_say_what_is_not_known(db: Database, run_
 async def test_usage_is_nobody_elses_and_never_negative(db: Database, run_id: str):
     bob = UsageLog(db, "bob")
     with pytest.raises(NotFoundError):
-        await bob.add(run_id, "small", prompt_tokens=1)
+        await bob.keep(run_id, "small", prompt_tokens=1)
     with pytest.raises(InputError):
-        await UsageLog(db, "ada").add(run_id, "small", prompt_tokens=-1)
-    await UsageLog(db, "ada").add(run_id, "small", prompt_tokens=1)
+        await UsageLog(db, "ada").keep(run_id, "small", prompt_tokens=-1)
+    await UsageLog(db, "ada").keep(run_id, "small", prompt_tokens=1)
     assert await bob.of_run(run_id) == await bob.totals() == []
