@@ -196,7 +196,8 @@ def prepare_file(path: Path) -> None:
     give_up = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # what people say is for them alone; SQLite gives its other files the same mode
             with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             break

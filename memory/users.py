@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import InputError, NotFoundError
+from memory.chats import storable
 from memory.database import Database
 from memory.tables import UserRow
 
@@ -73,6 +74,7 @@ class Users:
         """
         if name is not None and not 0 < len(name) <= _NAME_CHARS:
             raise InputError(f"A user's name has 1 to {_NAME_CHARS} characters.")
+        name = storable(name) if name else None
         async with self._db.transaction() as session:
             await self._db.alone(session, f"user:{id}")
             row = await _row(session, id)

@@ -14,6 +14,9 @@ from memory.events import Event
 PING_SECONDS = 15.0
 """Keeps proxies from closing a stream while a model loads."""
 
+_MOST = 2**31 - 1
+"""Of a seq that databases hold."""
+
 RETRY_MS = 1_000
 """How long a browser waits before it reconnects."""
 
@@ -24,9 +27,9 @@ def cursor(after: int | None, last_event_id: str | None) -> int:
     Raises InputError when it is no number.
     """
     if last_event_id is None or not last_event_id.strip():
-        return -1 if after is None else after
+        return -1 if after is None else min(after, _MOST)
     try:
-        return max(-1, int(last_event_id))
+        return min(max(-1, int(last_event_id)), _MOST)
     except ValueError:
         raise InputError(
             f"Last-Event-ID {last_event_id[:40]!r} is not a number.", fix="Send the id of the last event you got."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from agent.preferences import Policy, Profile
+from engines.errors import InputError
 from memory.usage import UsageTotal
 from server.opened import Opened
 
@@ -51,4 +52,8 @@ async def usage(
     until: Annotated[AwareDatetime | None, Query()] = None,
 ) -> Usage:
     """Over all runs that have finished."""
+    try:
+        since, until = (when and when.astimezone(UTC) for when in (since, until))
+    except OverflowError as error:
+        raise InputError("No such time is known in UTC.", fix="Choose one between the years 2 and 9998.") from error
     return Usage(since=since, until=until, models=await app.usage.totals(since, until))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import sqlite3
+import stat
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engines.errors import InputError, MissingExtraError, SensoriumError
 from memory.chats import Chats
-from memory.database import Database
+from memory.database import Database, prepare_file
 from memory.tables import MessageRow, ThreadRow
 
 WRITERS = """
@@ -227,3 +228,9 @@ async def test_writers_that_are_cancelled_leave_the_file_unlocked(tmp_path: Path
             await asyncio.to_thread(write_from_outside)
     finally:
         await database.close()
+
+
+def test_nobody_else_reads_what_people_say(tmp_path: Path):
+    file = tmp_path / "home" / "sensorium.db"
+    prepare_file(file)
+    assert (stat.S_IMODE(file.parent.stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)

@@ -54,6 +54,8 @@ def test_usage_adds_up_the_runs_of_a_time(api: Api) -> None:
     assert total["prompt_tokens"] > 0
     assert api.http.get("/api/usage", params={"since": "2999-01-01T00:00:00Z"}).json()["models"] == []
     assert api.http.get("/api/usage", params={"since": "2999-01-01T00:00:00"}).status_code == 422
+    for edge in ({"since": "0001-01-01T00:00:00+14:00"}, {"until": "9999-12-31T23:59:59-14:00"}):
+        assert api.http.get("/api/usage", params=edge).status_code == 422
 
 
 def test_feedback_is_given_changed_listed_and_taken_back(api: Api) -> None:

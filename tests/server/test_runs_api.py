@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
+import pytest
 from live_server import Api
 
 
@@ -56,7 +57,23 @@ def test_nothing_more_to_come_is_told_so_that_a_browser_stops_reconnecting(api: 
     run = api.start("Hello")
     last = int(api.stream(run)[-1]["id"])
     assert api.http.get(f"/api/runs/{run}/events", headers={"Last-Event-ID": str(last)}).status_code == 204
-    assert api.http.get(f"/api/runs/{run}/events", params={"after": last + 100}).status_code == 204
+    for after in (last + 100, 10**24):
+        assert api.http.get(f"/api/runs/{run}/events", params={"after": after}).status_code == 204
+    assert api.http.get(f"/api/runs/{run}/events", headers={"Last-Event-ID": "9" * 30}).status_code == 204
+
+
+@pytest.mark.parametrize("odd", ["%00", "%ED%A0%80", "a%00b", "x" * 5_000])
+def test_what_can_be_no_id_is_not_there(api: Api, odd: str) -> None:
+    for path in (f"/api/runs/{odd}", f"/api/threads/{odd}", f"/api/artifacts/{odd}"):
+        assert api.http.get(path).status_code == 404, path
+
+
+@pytest.mark.parametrize("odd", ["\\ud800", "\\u0000"])
+def test_an_attachment_that_can_be_none_is_refused(api: Api, odd: str) -> None:
+    for body in (f'{{"message": "Hello", "attachments": ["{odd}"]}}', f'{{"message": "Hello", "voice": "{odd}"}}'):
+        url = f"/api/threads/{api.thread()}/runs"
+        answer = api.http.post(url, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 404, answer.text
 
 
 def test_a_cursor_that_is_no_number_is_refused(api: Api) -> None:
