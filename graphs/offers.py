@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from graphs.plan import Offer, StepResult
@@ -33,14 +33,9 @@ _AS_MEDIA: dict[str, MediaKind] = {
 def offers_of_turn(
     message: str, attachments: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The turn's attachments, then what is known from earlier turns; every name once."""
-    offers: dict[str, Offer] = {}
-    for ref in attachments:
-        if kind := _AS_MEDIA.get(ref["kind"]):
-            name = _free_name(_plain_name(ref["name"]), offers)
-            offers[name] = Offer(name, kind, ref["id"], is_file=True)
-    for item in known:
-        offers.setdefault(item["name"], Offer(**item))
+    """The turn's attachments, then what is known from earlier turns; every name once, and every file."""
+    offers = _files(attachments)
+    _add_earlier(offers, (Offer(**item) for item in known))
     if len(message) > LONG_MESSAGE:
         offers[WHOLE_MESSAGE] = Offer(WHOLE_MESSAGE, "text", message, earlier=True)
     return [asdict(offer) for offer in offers.values()]
@@ -53,19 +48,16 @@ def remember(
     known: Sequence[Mapping[str, Any]],
     spec_of: Callable[[str], ToolSpec],
 ) -> list[dict[str, Any]]:
-    """What later turns may name, newest first: files that were attached or made, and the latest texts."""
+    """What later turns may name, newest first: files that were made or attached, and the latest texts."""
     texts: dict[str, Offer] = {"@answer": Offer("@answer", "text", answer, earlier=True)} if answer else {}
     for result in results:
         if (name := TEXT_NAMES.get(result["tool"])) and (text := result["fields"].get("text")):
             texts[name] = Offer(name, "text", text, earlier=True)
     made = [artifact for result in results if not result["error"] for artifact in _works(result, spec_of)]
-    files: dict[str, Offer] = {}
-    for ref in (*attachments, *made):
-        if kind := _AS_MEDIA.get(ref["kind"]):
-            name = _free_name(_plain_name(ref["name"]), files)
-            files[name] = Offer(name, kind, ref["id"], earlier=True, is_file=True)
-    for item in known:
-        (files if item["is_file"] else texts).setdefault(item["name"], Offer(**item))
+    files = _files([*made, *attachments], earlier=True)
+    earlier = [Offer(**item) for item in known]
+    _add_earlier(files, (offer for offer in earlier if offer.is_file))
+    _add_earlier(texts, (offer for offer in earlier if not offer.is_file))
     kept = [*list(files.values())[:REMEMBERED_FILES], *texts.values()]
     return [asdict(offer) for offer in kept]
 
@@ -79,7 +71,7 @@ async def resolve(
 ) -> dict[str, Any]:
     """The step's arguments with every name replaced by an artifact's id or a text. ``read_text`` gives a file's."""
     kinds = spec_of(step.tool).media_parameters
-    named = {offer.name: offer for offer in offers}
+    named = {(offer.name, offer.kind): offer for offer in offers}
     args: dict[str, Any] = {}
     for name, value in step.args.items():
         kind = kinds.get(name)
@@ -87,8 +79,7 @@ async def resolve(
             source = results[value]
             field = spec_of(source["tool"]).produces.get(kind)
             args[name] = source["fields"][field] if field else source["summary"]
-        elif kind and value in named:
-            offer = named[value]
+        elif kind and (offer := named.get((value, kind))):
             args[name] = await read_text(offer.value) if kind == "text" and offer.is_file else offer.value
         else:
             args[name] = value
@@ -106,7 +97,35 @@ def _plain_name(name: str) -> str:
     return name.lstrip("$@") or "file"
 
 
-def _free_name(name: str, taken: Mapping[str, Offer]) -> str:
+def _files(refs: Iterable[Mapping[str, Any]], *, earlier: bool = False) -> dict[str, Offer]:
+    """Those that a tool can work on, by names of their own; the first of a name has it plain."""
+    files: dict[str, Offer] = {}
+    for ref in refs:
+        if kind := _AS_MEDIA.get(ref["kind"]):
+            name = free_name(_plain_name(ref["name"]), files)
+            files[name] = Offer(name, kind, ref["id"], earlier=earlier, is_file=True)
+    return files
+
+
+def _add_earlier(offers: dict[str, Offer], known: Iterable[Offer]) -> None:
+    """Add what is known from earlier turns. A file whose name a newer one has gets another, and keeps that; a text
+    gives way to the newer one.
+    """
+    earlier = list(known)
+    there = {offer.value for offer in offers.values() if offer.is_file}
+    taken = {*offers, *(offer.name for offer in earlier)}
+    for offer in earlier:
+        if offer.is_file and offer.value in there:
+            continue
+        if offer.name not in offers:
+            offers[offer.name] = offer
+        elif offer.is_file:
+            name = free_name(offer.name, taken)
+            taken.add(name)
+            offers[name] = replace(offer, name=name)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
     """``photo.jpg``, ``photo-2.jpg`` ..."""
     stem, dot, suffix = name.rpartition(".")
     if not dot:

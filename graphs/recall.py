@@ -9,6 +9,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from graphs.offers import free_name
 from graphs.plan import Offer
 from graphs.state import Turn, TurnContext
 from memory.events import MemoryRecalled
@@ -88,14 +89,15 @@ def _within_budget(memories: Iterable[MemoryInfo]) -> list[MemoryInfo]:
 
 
 def _offers(pictures: Sequence[MemoryInfo], taken: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Remembered pictures that the message may mean, for the plan to work on. A name that is taken is left out."""
+    """Remembered pictures that the message may mean, for the plan to work on, each by a name of its own."""
     names = {offer["name"] for offer in taken}
     values = {offer["value"] for offer in taken}
     found = []
     for memory in pictures:
-        name = picture_name(memory)
-        if memory.artifact_id and name not in names and memory.artifact_id not in values:
+        if memory.artifact_id and memory.artifact_id not in values:
+            name = free_name(picture_name(memory), names)
             names.add(name)
+            values.add(memory.artifact_id)
             found.append(asdict(Offer(name, "image", memory.artifact_id, earlier=True, is_file=True)))
     return found
 

@@ -47,18 +47,12 @@ def test_files_keep_their_names_in_later_turns() -> None:
     assert [(offer["name"], offer["value"]) for offer in known] == [("a.jpg", "id-of-a.jpg"), ("a-2.jpg", "other")]
 
 
-def test_a_new_file_hides_an_earlier_one_of_its_name() -> None:
-    earlier = remember([file("a.jpg")], [], "", [], SPEC_OF)
-    offers = offers_of_turn("", [{**file("a.jpg"), "id": "new"}], earlier)
-    assert [(offer["value"], offer["earlier"]) for offer in offers] == [("new", False)]
-
-
 def test_what_was_attached_made_and_said_can_be_named_later() -> None:
     made = [file("speech.wav", "audio")]
     known = remember(
         [file("a.jpg")], [result("translate", "hola"), result("speak", artifacts=made)], "Done.", [], SPEC_OF
     )
-    assert names(known) == ["a.jpg", "speech.wav", "@answer", "@translation"]
+    assert names(known) == ["speech.wav", "a.jpg", "@answer", "@translation"]
     assert next(offer["value"] for offer in known if offer["name"] == "@translation") == "hola"
     assert all(offer["earlier"] for offer in known)
 
