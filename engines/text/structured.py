@@ -32,19 +32,22 @@ def structured(
 
     ``call``: lane, max_tokens, temperature, seed. With ``include_raw`` the result is
     ``{"raw": AIMessage, "parsed": ..., "parsing_error": ...}``. Raises OutputParserException when the answer was cut
-    off or does not fit.
+    off or does not fit: many servers hold a model to a part of JSON Schema only. But where ``schema`` is a dict, what
+    stands beside a raw answer is whatever JSON it is: who asks for both mends what nearly fits.
     """
+    check = RunnableLambda(lambda parsed: _checked(parsed, schema), name="check")
     if not hasattr(model, "constrained"):  # somebody else's chat model
         call = {key: value for key, value in call.items() if key not in ("lane", "shared")}
         asked: Any = model.with_structured_output(schema, include_raw=include_raw, method="json_schema")  # type: ignore[arg-type] # a Mapping is a dict there
-        return asked.bind(**call) if call else asked  # type: ignore[no-any-return] # LangChain's own Any
+        asked = asked.bind(**call) if call else asked
+        return asked if include_raw else asked | check  # type: ignore[no-any-return] # LangChain's own Any
     ours: Constrained = model
     # A fit dict is taken as it is: LangChain's conversion wants a title and drops what it does not know.
     as_json = dict(schema) if isinstance(schema, Mapping) else convert_to_json_schema(schema)
     answer = ours.constrained(as_json, **call)
     parse = RunnableLambda(lambda message: _parse(message, schema), name="parse")
     if not include_raw:
-        return answer | parse
+        return answer | parse | check
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parse, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableParallel(raw=answer) | parsed.with_fallbacks(
@@ -70,3 +73,17 @@ def _parse(message: AIMessage, schema: Mapping[str, Any] | type) -> Any:
         return json.loads(text)
     except (ValidationError, json.JSONDecodeError) as error:
         raise OutputParserException(f"The answer does not fit the schema: {error}", text) from error
+
+
+def _checked(parsed: Any, schema: Mapping[str, Any] | type) -> Any:
+    if not isinstance(schema, Mapping):  # pydantic has checked what it made
+        return parsed
+    import jsonschema  # type: ignore[import-untyped] # it has no types
+
+    try:
+        jsonschema.Draft202012Validator(schema).validate(parsed)
+    except jsonschema.ValidationError as error:
+        raise OutputParserException(
+            f"The answer does not fit the schema at {error.json_path}: {error.message}", json.dumps(parsed)
+        ) from error
+    return parsed
