@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 
-from engines.errors import NotFoundError, SensoriumError
+from engines.errors import NotFoundError
 from graphs.extraction import facts_of, relation_of
 from graphs.pictures import Looker, picture_memory
 from graphs.remember import is_personal
@@ -83,21 +82,23 @@ class Keeper:
 
     async def _read_all(self) -> None:
         for run_id in await self._parts.unread.waiting():
-            with suppress(NotFoundError):  # its conversation has been deleted
+            try:
                 run = await self._parts.chats.run(run_id)
-                if run.status in OPEN:
-                    continue
+            except NotFoundError:  # its conversation has been deleted
+                continue
+            if run.status not in OPEN:
                 await self._try(run)
         await self._parts.memories.catch_up()
 
     async def _try(self, run: RunInfo) -> None:
-        """What fails is tried again another time, but not for ever."""
+        """What fails is tried again another time, but not for ever, and keeps no other turn from being read."""
         try:
             if run.status == "finished":
                 await self._read(run)
-        except (SensoriumError, OutputParserException) as error:
-            if await self._parts.unread.failed(run.id):
-                log.warning("Nothing was kept of run %s: %s", run.id, error)
+        except Exception as error:  # whatever a model writes, and whatever comes of it
+            is_given_up = await self._parts.unread.failed(run.id)
+            then = "it is given up" if is_given_up else "it is read again later"
+            log.warning("Reading run %s for memory failed, %s: %s: %s", run.id, then, type(error).__name__, error)
             return
         await self._parts.unread.done(run.id)
 
@@ -108,10 +109,10 @@ class Keeper:
         chat = self._parts.chat_model(run.model)
         if is_personal(run.message) and not used & {"remember", "forget"}:  # those have done what was asked
             news += [_as_memory(fact, run) for fact in await facts_of(run.message, chat)]
-        kept = [await self._parts.memories.add(new) for new in news if new]
+        kept = [await self._parts.memories.add_from_unread(new) for new in news if new]
         asked = await self._asked_for(events)
         await self._parts.memories.catch_up()
-        for memory in (*asked, *kept):
+        for memory in filter(None, (*asked, *kept)):
             await self._settle(memory, chat)
 
     async def _settle(self, new: MemoryInfo, chat: BaseChatModel) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import EngineError, UnavailableError
 from memory.database import Database
@@ -121,6 +122,8 @@ class Index:
 
     async def drop(self, ids: Sequence[str]) -> None:
         """They are not to be found any more. A vector that can't be dropped now is dropped by the next `tidy`."""
+        if not ids:  # Chroma need not be opened
+            return
         self._words.drop(ids)
         try:
             await self._vectors.drop(self._owner, ids)
@@ -149,18 +152,20 @@ class Index:
                 )
             ).all()
             fresh = [id_ for id_, at in stamps if not self._words.is_current(id_, at)]
-            rows = [
-                row
-                for page in _pages(fresh)
-                for row in await session.scalars(select(MemoryRow).where(MemoryRow.id.in_(page)))
-            ]
-            self._take([MemoryInfo.model_validate(row) for row in rows])
-            if len(self._words) != count:
-                self._words.keep_only(set(await session.scalars(select(MemoryRow.id).where(mine))))
+            await self._load(session, fresh)
+            if len(self._words) != count:  # something is gone, or was stored long after its time
+                there = set(await session.scalars(select(MemoryRow.id).where(mine)))
+                self._words.keep_only(there)
+                await self._load(session, [id_ for id_ in there if id_ not in self._words])
         self._read_up_to = newest or self._read_up_to
 
     def close(self) -> None:
         self._words.close()
+
+    async def _load(self, session: AsyncSession, ids: Sequence[str]) -> None:
+        for page in _pages(ids):
+            rows = await session.scalars(select(MemoryRow).where(MemoryRow.id.in_(page)))
+            self._take([MemoryInfo.model_validate(row) for row in rows])
 
     def _take(self, memories: Sequence[MemoryInfo]) -> None:
         self._words.put(memories)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engines.errors import InputError, NotFoundError, UnavailableError
@@ -18,8 +18,10 @@ from memory.longterm.embedding import Embedder
 from memory.longterm.index import Index, Score
 from memory.longterm.tables import MemoryRow
 from memory.longterm.types import MAX_CHARS, Hit, Kind, MemoryInfo, NewMemory
+from memory.longterm.unread import UnreadTurns
 from memory.longterm.vectors import Vectors
 from memory.longterm.words import content_words
+from memory.names import is_id
 
 #: Cosine from which two memories about the same say the same.
 SAME = 0.92
@@ -43,6 +45,7 @@ class Memories:
         self._db = db
         self._owner = owner
         self._index = Index(db, owner, vectors, embedder)
+        self._unread = UnreadTurns(db, owner)
         self._catching_up = asyncio.Lock()
 
     @property
@@ -54,23 +57,28 @@ class Memories:
 
     async def add(self, new: NewMemory) -> MemoryInfo:
         """Keep it. Where the same is known already, that is dated anew and given back instead."""
+        new = _clean(new)
         known = await self._same(new)
-        if known is None:
-            return (await self.add_all([new]))[0]
         async with self._db.transaction() as session:
-            row = await self._row(session, known.id)
-            row.said_at = max(row.said_at, new.said_at or datetime.now(UTC))
-            row.updated_at = datetime.now(UTC)
-            row.pinned = row.pinned or new.pinned
-            if new.origin != "turn":
-                row.origin = new.origin  # what was asked for stays when the conversation goes
-            return MemoryInfo.model_validate(row)
+            return await self._put(session, new, known)
+
+    async def add_from_unread(self, new: NewMemory) -> MemoryInfo | None:
+        """As `add`, for what was read out of the turn ``run_id``. None, and nothing is kept, where that turn is not to
+        be read any more: its conversation may have been deleted while a model read it.
+        """
+        new = _clean(new)
+        known = await self._same(new)
+        async with self._db.transaction() as session:
+            if new.run_id is None or not await self._unread.hold(session, new.run_id):
+                return None
+            return await self._put(session, new, known)
 
     async def add_all(self, news: Sequence[NewMemory]) -> list[MemoryInfo]:
         """Keep them as they are, without a look at what is known."""
-        now = datetime.now(UTC)
-        rows = [self._new_row(new, now) for new in news]
+        clean = [_clean(new) for new in news]
         async with self._db.transaction() as session:
+            now = datetime.now(UTC)  # not before: it may have waited for others to write, and indexes go by the time
+            rows = [self._new_row(new, now) for new in clean]
             session.add_all(rows)
         return [MemoryInfo.model_validate(row) for row in rows]
 
@@ -85,7 +93,8 @@ class Memories:
         async with self._db.transaction() as session:
             row = await self._row(session, memory_id)
             for name, value in changes.items():
-                setattr(row, name, _checked(value) if name == "text" else value)
+                clean = storable(value) if isinstance(value, str) else value
+                setattr(row, name, _checked(clean) if name == "text" else clean)
             row.updated_at = datetime.now(UTC)
             row.indexed = ""
             return MemoryInfo.model_validate(row)
@@ -121,13 +130,21 @@ class Memories:
 
     async def forget_all(self) -> int:
         """Delete everything; how much there was."""
-        return await self._delete(MemoryRow.owner == self._owner)
+        async with self._db.transaction() as session:
+            ids = await self._delete(session, MemoryRow.owner == self._owner)
+        await self._index.drop(ids)
+        return len(ids)
 
     async def forget_thread(self, thread_id: str) -> int:
-        """Delete what was found in a conversation; what the user asked to keep stays. Returns how much there was."""
-        return await self._delete(
-            MemoryRow.owner == self._owner, MemoryRow.thread_id == thread_id, MemoryRow.origin == "turn"
-        )
+        """Delete what was found in a conversation, and read no more of its turns; what the user asked to keep stays.
+        Returns how much there was.
+        """
+        found_there = (MemoryRow.owner == self._owner, MemoryRow.thread_id == thread_id, MemoryRow.origin == "turn")
+        async with self._db.transaction() as session:
+            await self._unread.forget_thread(session, thread_id)  # first: it waits for what is being added
+            ids = await self._delete(session, *found_there)
+        await self._index.drop(ids)
+        return len(ids)
 
     # --------------------------------------------------------------------------------------------------------- look
 
@@ -254,33 +271,46 @@ class Memories:
         async with self._db.session() as session:
             return [MemoryInfo.model_validate(row) for row in await session.scalars(select(MemoryRow).where(*mine))]
 
-    async def _delete(self, *which: object) -> int:
-        async with self._db.transaction() as session:
-            ids = list(await session.scalars(select(MemoryRow.id).where(*which)))  # type: ignore[arg-type] # conditions
-            await session.execute(delete(MemoryRow).where(*which))  # type: ignore[arg-type] # conditions
-        if ids:
-            await self._index.drop(ids)
-        return len(ids)
+    async def _delete(self, session: AsyncSession, *which: ColumnElement[bool]) -> list[str]:
+        return list(await session.scalars(delete(MemoryRow).where(*which).returning(MemoryRow.id)))
 
     async def _row(self, session: AsyncSession, memory_id: str) -> MemoryRow:
-        row = await session.scalar(select(MemoryRow).where(MemoryRow.id == memory_id, MemoryRow.owner == self._owner))
+        query = select(MemoryRow).where(MemoryRow.id == memory_id, MemoryRow.owner == self._owner)
+        row = await session.scalar(query) if is_id(memory_id) else None
         if row is None:
             raise NotFoundError(f"There is no memory {memory_id[:80]!r}.", fix="Look at the list of them.")
         return row
 
+    async def _put(self, session: AsyncSession, new: NewMemory, known: MemoryInfo | None) -> MemoryInfo:
+        now = datetime.now(UTC)
+        if known is None:
+            row = self._new_row(new, now)
+            session.add(row)
+            return MemoryInfo.model_validate(row)
+        row = await self._row(session, known.id)
+        row.said_at = max(row.said_at, new.said_at or now)
+        row.updated_at = now
+        row.pinned = row.pinned or new.pinned
+        if new.origin != "turn":
+            row.origin = new.origin  # what was asked for stays when the conversation goes
+        return MemoryInfo.model_validate(row)
+
     def _new_row(self, new: NewMemory, now: datetime) -> MemoryRow:
-        fields = new.model_dump(exclude={"text", "context", "said_at"})
         return MemoryRow(
-            **fields,
+            **new.model_dump(exclude={"said_at"}),
             id=uuid4().hex,
             owner=self._owner,
-            text=_checked(new.text),
-            context=storable(new.context),
             said_at=new.said_at or now,
             created_at=now,
             updated_at=now,
             indexed="",
         )
+
+
+def _clean(new: NewMemory) -> NewMemory:
+    return new.model_copy(
+        update={"text": _checked(new.text), "about": storable(new.about), "context": storable(new.context)}
+    )
 
 
 def _checked(text: str | bool) -> str:

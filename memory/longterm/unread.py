@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from memory.database import Database
 from memory.longterm.tables import UnreadTurnRow
+from memory.tables import RunRow
 
 #: A turn that failed to be read so often is given up.
 MAX_TRIES = 3
@@ -39,6 +41,17 @@ class UnreadTurns:
         mine = (UnreadTurnRow.run_id == run_id, UnreadTurnRow.owner == self._owner)
         async with self._db.transaction() as session:
             await session.execute(delete(UnreadTurnRow).where(*mine))
+
+    async def hold(self, session: AsyncSession, run_id: str) -> bool:
+        """Whether it is noted; if so it stays noted until this transaction ends, and its conversation stays there."""
+        mine = (UnreadTurnRow.run_id == run_id, UnreadTurnRow.owner == self._owner)
+        held = select(UnreadTurnRow.run_id).where(*mine).with_for_update(read=True)
+        return await session.scalar(held) is not None
+
+    async def forget_thread(self, session: AsyncSession, thread_id: str) -> None:
+        """The turns of a conversation are not to be read any more. Waits for whoever holds one of them."""
+        turns = select(RunRow.id).where(RunRow.owner == self._owner, RunRow.thread_id == thread_id)
+        await session.execute(delete(UnreadTurnRow).where(UnreadTurnRow.run_id.in_(turns)))
 
     async def failed(self, run_id: str) -> bool:
         """Whether that was its last try."""

@@ -40,6 +40,9 @@ class Words:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __contains__(self, memory_id: str) -> bool:
+        return memory_id in self._rows
+
     def is_current(self, memory_id: str, updated_at: datetime) -> bool:
         return self._seen.get(memory_id) == updated_at
 

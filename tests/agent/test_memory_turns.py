@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from homes import events_of, scripted_app, turn, types, upload
 
+import graphs.keeper
 from agent.app import App
 from memory.events import MemoryRecalled, RunFailed, RunFinished, ToolFailed
 
@@ -121,6 +123,25 @@ async def test_deleting_a_conversation_takes_what_was_learned_in_it_along(app: A
     assert await app.memories.count() == 0
 
 
+async def test_a_conversation_that_is_deleted_while_it_is_read_leaves_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, deleted = asyncio.Event(), asyncio.Event()
+
+    async def facts_of(*_: object) -> list[dict[str, str]]:
+        reading.set()
+        await deleted.wait()
+        return [{"fact": "The user is ill.", "kind": "fact", "about": "user"}]
+
+    monkeypatch.setattr(graphs.keeper, "facts_of", facts_of)
+    await turn(app, "I live in Berlin now.", thread="talk")
+    await reading.wait()
+    await app.eraser.thread("talk")
+    deleted.set()
+    assert await remembered(app) == []
+    assert not await app.keeper.waits()
+
+
 async def test_a_picture_is_remembered_by_its_name_and_offered_to_a_later_plan(app: App) -> None:
     await turn(app, "What do you think of the cat on our sofa?", "chelsea.jpg", thread="one")
     await app.keeper.drain()
@@ -171,3 +192,29 @@ async def test_a_model_that_can_not_be_read_from_is_given_up_after_three_tries(h
             assert await app.memories.count() == 0
             await app.keeper.drain()
         assert not await app.keeper.waits()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [KeyError("memories"), [{"fact": "The user is ill.", "kind": "fact", "about": "n" * 256}], [{"fact": "x"}]],
+    ids=["an error", "a name too long", "half a fact"],
+)
+async def test_a_turn_that_can_not_be_read_is_given_up_and_keeps_no_other_from_being_read(
+    app: App, bad: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def facts_of(message: str, _: object) -> Any:
+        if "Berlin" not in message:
+            return [{"fact": "The user has a dog.", "kind": "fact", "about": "user"}]
+        if isinstance(bad, Exception):
+            raise bad
+        return bad
+
+    monkeypatch.setattr(graphs.keeper, "facts_of", facts_of)
+    events = await turn(app, "I live in Berlin now.")
+    await turn(app, "I have a dog, by the way.")
+    for _ in range(3):
+        assert await remembered(app) == ["The user has a dog."]
+    assert not await app.keeper.waits()
+    told = [record.getMessage() for record in caplog.records if record.name == "graphs.keeper"]
+    assert all(events[0].run_id in message for message in told)
+    assert [message.count("given up") for message in told][-1] == 1

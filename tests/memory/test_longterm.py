@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from word_vectors import WordVectors
 
 from engines.errors import InputError, NotFoundError
+from memory.chats import Chats
 from memory.database import Database
 from memory.longterm.memories import Memories
+from memory.longterm.tables import MemoryRow
 from memory.longterm.types import NewMemory
+from memory.longterm.unread import UnreadTurns
 from memory.longterm.vectors import Vectors
 
 Remembering = Callable[..., Memories]
@@ -28,6 +33,20 @@ async def vectors(tmp_path: Path) -> AsyncIterator[Vectors]:
 @pytest.fixture
 def memories(db: Database, vectors: Vectors) -> Memories:
     return Memories(db, "ann", vectors, WordVectors())
+
+
+@pytest.fixture
+async def unread_run(db: Database) -> str:
+    """A turn of Ann's in the conversation "talk" that is to be read."""
+    chats = Chats(db, "ann")
+    await chats.ensure_thread("talk")
+    run = await chats.start_run("talk", "I am ill.", model="m")
+    await UnreadTurns(db, "ann").note(run.id)
+    return run.id
+
+
+def found_in(run_id: str, text: str = "The user is ill.", **fields: object) -> NewMemory:
+    return NewMemory(text=text, origin="turn", run_id=run_id, thread_id="talk", **fields)
 
 
 async def told(memories: Memories, text: str, **fields: object) -> str:
@@ -173,6 +192,51 @@ async def test_deleting_a_conversation_forgets_what_was_found_in_it_but_not_what
     assert {memory.text for memory in await memories.page()} == {"Wants to be called Sam.", "Has a cat."}
 
 
+async def test_what_is_read_out_of_a_turn_is_kept_as_long_as_the_turn_is_to_be_read(
+    db: Database, memories: Memories, unread_run: str
+) -> None:
+    kept = await memories.add_from_unread(found_in(unread_run))
+    assert kept is not None
+    again = await memories.add_from_unread(found_in(unread_run))
+    assert again is not None
+    assert again.id == kept.id
+    await UnreadTurns(db, "ann").done(unread_run)
+    assert await memories.add_from_unread(found_in(unread_run, "The user has a dog.")) is None
+    assert [memory.text for memory in await memories.page()] == ["The user is ill."]
+
+
+@pytest.mark.parametrize("half_way", [True, False], ids=["half deleted", "deleted"])
+async def test_nothing_is_kept_of_a_conversation_that_was_deleted_while_a_model_read_it(
+    db: Database, memories: Memories, unread_run: str, half_way: bool
+) -> None:
+    await memories.forget_thread("talk")
+    if not half_way:
+        await Chats(db, "ann").delete_thread("talk")
+    assert await memories.add_from_unread(found_in(unread_run)) is None
+    assert await memories.count() == 0
+
+
+async def test_a_deletion_waits_for_what_is_being_added_and_takes_it_along(
+    db: Database, memories: Memories, unread_run: str
+) -> None:
+    new = found_in(unread_run)
+    async with db.transaction() as session:
+        assert await UnreadTurns(db, "ann").hold(session, unread_run)
+        deletion = asyncio.create_task(memories.forget_thread("talk"))
+        await asyncio.sleep(0.3)
+        session.add(memories._new_row(new, datetime.now(UTC)))
+    assert await deletion == 1
+    assert await memories.count() == 0
+
+
+async def test_deleting_a_conversation_leaves_the_unread_turns_of_others(
+    db: Database, memories: Memories, unread_run: str
+) -> None:
+    await memories.forget_thread("another")
+    await Memories(db, "bob", memories._index._vectors, WordVectors()).forget_thread("talk")
+    assert await UnreadTurns(db, "ann").waiting() == [unread_run]
+
+
 async def test_what_to_forget_is_found_by_its_words_and_nothing_is_taken_that_was_not_meant(
     memories: Memories,
 ) -> None:
@@ -219,6 +283,50 @@ async def test_a_new_embedding_model_gets_vectors_of_its_own(db: Database, vecto
     later = Memories(db, "ann", vectors, WordVectors("large"))
     assert await later.catch_up() == 1
     assert (await later.search("tent"))[0].likeness is not None
+
+
+async def test_a_memory_is_dated_when_its_turn_to_write_has_come(sqlite_url: str, vectors: Vectors) -> None:
+    """Or another process, which looks for what is new, would miss one that waited long."""
+    db = await Database.open(sqlite_url)
+    memories = Memories(db, "ann", vectors, WordVectors())
+    async with db.transaction():
+        adding = asyncio.create_task(memories.add_all([NewMemory(text="The boat is called Albatross.")]))
+        await asyncio.sleep(0.1)
+        free_at = datetime.now(UTC)
+    (kept,) = await adding
+    assert kept.updated_at >= free_at
+    await db.close()
+
+
+async def test_what_another_process_stored_long_after_its_time_is_found(db: Database, vectors: Vectors) -> None:
+    here, there = (Memories(db, "ann", vectors, WordVectors()) for _ in range(2))
+    await told(here, "The dog is called Rex.")
+    assert await texts_for(here, "Rex")
+    late = await there.add(NewMemory(text="The boat is called Albatross."))
+    async with db.transaction() as session:
+        old = {"updated_at": late.updated_at - timedelta(minutes=1)}
+        await session.execute(update(MemoryRow).where(MemoryRow.id == late.id).values(old))
+    (hit, *_) = await here.search("Albatross")
+    assert hit.memory.id == late.id
+    assert hit.words > 0
+
+
+@pytest.mark.parametrize("kind", ["fact", "episode"])
+async def test_what_no_database_can_store_is_left_out(memories: Memories, unread_run: str, kind: str) -> None:
+    new = found_in(unread_run, "Saw a her\0on. ", about="An\0na", context="by the ri\0ver", kind=kind)
+    kept = await memories.add(new)
+    assert (kept.text, kept.about, kept.context) == ("Saw a heron.", "Anna", "by the river")
+    assert (await memories.add(new)).id == kept.id
+    edited = await memories.edit(kept.id, text="Saw an ot\0ter.", about="Le\0na\udc80")
+    assert (edited.text, edited.about) == ("Saw an otter.", "Lena?")
+    (listed,) = await memories.add_all([NewMemory(text="A hare\0.", about="Jo\0")])
+    assert (listed.text, listed.about) == ("A hare.", "Jo")
+
+
+async def test_what_can_be_no_id_is_not_there(memories: Memories) -> None:
+    for look in (memories.get("a\0b"), memories.forget("\0"), memories.page(before="\udc80")):
+        with pytest.raises(NotFoundError):
+            await look
 
 
 async def test_everything_can_be_exported_in_order(memories: Memories) -> None:
