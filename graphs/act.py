@@ -11,9 +11,9 @@ from typing import Any, TypedDict
 from langgraph.runtime import Runtime
 
 from engines.errors import BusyError, EngineError, SensoriumError
-from graphs.consent import grants
+from graphs.consent import grants, voices
 from graphs.offers import resolve
-from graphs.plan import Offer, StepResult, failure, references
+from graphs.plan import Offer, Plan, StepResult, failure, references
 from graphs.state import Taken, Turn, TurnContext
 from memory.artifact_types import ArtifactRef
 from memory.events import Event, PlannedStep, Receipt, ToolArtifact, ToolFailed, ToolFinished, ToolRetrying, ToolStarted
@@ -33,7 +33,9 @@ class Task(TypedDict):
     offers: list[dict[str, Any]]
     results: dict[str, StepResult]
     granted: bool
-    """Whether what needs a person's leave is granted: by the message, or by the user who was asked in plain words."""
+    """Whether what needs a person's leave is granted by the user, who was asked in plain words."""
+    claimed: list[dict[str, Any]]
+    """Where the message's words grant it: all steps of the plan, for it does so for one voice only."""
 
 
 async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ async def act(task: Task, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     offers = [Offer(**offer) for offer in task["offers"]]
     try:
         args = await resolve(step, offers, task["results"], context.tools.get, context.read_text)
-        args |= dict.fromkeys(context.tools.get(step.tool).permissions, task["granted"])
+        args |= dict.fromkeys(context.tools.get(step.tool).permissions, _is_granted(task, context))
         if context.earlier and (taken := await context.earlier(step.tool, args)):
             return {"results": {step.id: await _told(step, args, call_id, taken, context)}}
         outcome = await _patiently(step, args, call_id, context)
@@ -140,13 +142,22 @@ def _failed(step: PlannedStep, call_id: str, error: SensoriumError, context: Tur
     return {"results": {step.id: failure(step.tool, error)}}
 
 
+def _is_granted(task: Task, context: TurnContext) -> bool:
+    claimed = [PlannedStep(**step) for step in task["claimed"]]
+    return task["granted"] or (bool(claimed) and voices(claimed, context.tools.get) == 1)
+
+
 def task_of(step: PlannedStep, state: Turn) -> Task:
     """Only what the step needs: a checkpoint holds it until the step is done."""
     results = state.get("results", {})
+    texts = {offer["name"]: offer["value"] for offer in state["offers"] if offer["kind"] == "text"}
+    steps = Plan(**state["plan"]).steps
+    spoken = [texts.get(value, value) for each in steps for value in each.args.values() if isinstance(value, str)]
     return Task(
         run_id=state["run_id"],
         step=step.model_dump(),
         offers=[offer for offer in state["offers"] if offer["name"] in step.args.values()],
         results={name: results[name] for name in references(step)},
-        granted=grants(state["message"]) or step.id in state["approved"],
+        granted=step.id in state["approved"],
+        claimed=[each.model_dump() for each in steps] if grants(state["message"], spoken) else [],
     )

@@ -6,6 +6,11 @@ This is decided by plain words, never by a model: a planner that wants to please
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from memory.events import PlannedStep
+from tools.spec import ToolSpec
 
 #: What may stand between "I have" and "permission". Any word might be "to ask for", "yet to get", "been denied".
 _WHOSE = (
@@ -46,7 +51,39 @@ _REFUSE = re.compile(
 )
 
 
-def grants(message: str) -> bool:
-    """Whether the message says that the person agrees, or that the voice is the user's own, and nothing against it."""
+#: Somebody else's words. An apostrophe, as in "it's", neither opens nor closes a quotation.
+_QUOTED = re.compile(
+    "(?<!\\w)[\"'`\u201c\u201e\u201d\u2018\u00ab\u00bb\u300c\u300e](?=\\S).+?"
+    "[\"'`\u201c\u201d\u00ab\u00bb\u300d\u300f](?!\\w)",
+    re.DOTALL,
+)
+
+
+def grants(message: str, spoken: Iterable[str] = ()) -> bool:
+    """Whether the message says that the person agrees, or that the voice is the user's own, and nothing against it.
+
+    What it quotes, and what it gives to be ``spoken`` or worked on, is not said by the user.
+    """
     plain = message.replace("\u2019", "'")
-    return bool(_AGREE.search(plain)) and not _REFUSE.search(plain)
+    if _REFUSE.search(plain):
+        return False
+    others = [_words(text) for text in spoken]
+    said = (_words(match[0]) for match in _AGREE.finditer(_QUOTED.sub(" | ", plain)))
+    return any(not any(words in text for text in others) for words in said)
+
+
+def voices(steps: Iterable[PlannedStep], spec_of: Callable[[str], ToolSpec]) -> int:
+    """How many recordings the steps use for what takes a person's leave. Words that grant it say of one voice only."""
+    used: dict[str, set[Any]] = {}
+    for step in steps:
+        spec = spec_of(step.tool)
+        media = spec.media_parameters.items() if spec.permissions else ()
+        for name, kind in media:
+            if kind != "text" and name in step.args:
+                used.setdefault(name, set()).add(step.args[name])
+    return max(map(len, used.values()), default=0)
+
+
+def _words(text: str) -> str:
+    words = re.findall(r"\w+", text.lower())
+    return f" {' '.join(words)} "
