@@ -17,7 +17,7 @@ from memory.database import Database
 from memory.longterm.embedding import Embedder
 from memory.longterm.index import Index, Score
 from memory.longterm.tables import MemoryRow
-from memory.longterm.types import MAX_CHARS, Hit, Kind, MemoryInfo, NewMemory
+from memory.longterm.types import MAX_ABOUT, MAX_CHARS, USER, Hit, Kind, MemoryInfo, NewMemory
 from memory.longterm.unread import UnreadTurns
 from memory.longterm.vectors import Vectors
 from memory.longterm.words import content_words
@@ -93,8 +93,8 @@ class Memories:
         async with self._db.transaction() as session:
             row = await self._row(session, memory_id)
             for name, value in changes.items():
-                clean = storable(value) if isinstance(value, str) else value
-                setattr(row, name, _checked(clean) if name == "text" else clean)
+                checked = _CHECKS.get(name)
+                setattr(row, name, checked(value) if checked and isinstance(value, str) else value)
             row.updated_at = datetime.now(UTC)
             row.indexed = ""
             return MemoryInfo.model_validate(row)
@@ -129,8 +129,9 @@ class Memories:
         await self._index.drop([memory_id])
 
     async def forget_all(self) -> int:
-        """Delete everything; how much there was."""
+        """Delete everything, and read no more of the turns that have not been read yet; how much there was."""
         async with self._db.transaction() as session:
+            await self._unread.forget_all(session)
             ids = await self._delete(session, MemoryRow.owner == self._owner)
         await self._index.drop(ids)
         return len(ids)
@@ -308,15 +309,24 @@ class Memories:
 
 
 def _clean(new: NewMemory) -> NewMemory:
-    return new.model_copy(
-        update={"text": _checked(new.text), "about": storable(new.about), "context": storable(new.context)}
-    )
+    clean = {"text": _text(new.text), "about": _about(new.about), "context": storable(new.context)}
+    return new.model_copy(update=clean)
 
 
-def _checked(text: str | bool) -> str:
-    words = storable(str(text)).strip()
+def _text(given: str) -> str:
+    words = storable(given).strip()
     if not words:
         raise InputError("There is nothing to remember: the text is empty.", fix="Say what to keep.")
     if len(words) > MAX_CHARS:
         raise InputError(f"A memory holds up to {MAX_CHARS:,} characters; this has {len(words):,}.", fix="Shorten it.")
     return words
+
+
+def _about(given: str) -> str:
+    words = storable(given).strip()
+    if len(words) > MAX_ABOUT:
+        raise InputError(f"What a memory is about has up to {MAX_ABOUT} characters.", fix="Shorten it.")
+    return words or USER
+
+
+_CHECKS = {"text": _text, "about": _about}

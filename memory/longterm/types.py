@@ -19,6 +19,7 @@ Origin = Literal["turn", "asked", "user"]
 USER = "user"
 
 MAX_CHARS = 2_000
+MAX_ABOUT = 255
 
 
 class MemoryInfo(BaseModel):
@@ -46,13 +47,15 @@ class MemoryInfo(BaseModel):
 
 
 class NewMemory(BaseModel):
-    """``said_at`` None: now. ``features`` are a picture's: a unit vector in 16-bit floats."""
+    """``said_at`` None: now. ``features`` are a picture's: a unit vector in 16-bit floats. Up to `MAX_CHARS` of ``text``
+    and `MAX_ABOUT` of ``about`` are kept; who adds more is told.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str = Field(min_length=1, max_length=MAX_CHARS)
+    text: str
     kind: Kind = "fact"
-    about: str = Field(default=USER, max_length=255)
+    about: str = USER
     context: str = Field(default="", max_length=20_000)
     origin: Origin = "user"
     pinned: bool = False

@@ -53,6 +53,10 @@ class UnreadTurns:
         turns = select(RunRow.id).where(RunRow.owner == self._owner, RunRow.thread_id == thread_id)
         await session.execute(delete(UnreadTurnRow).where(UnreadTurnRow.run_id.in_(turns)))
 
+    async def forget_all(self, session: AsyncSession) -> None:
+        """No turn is to be read any more. Waits for whoever holds one."""
+        await session.execute(delete(UnreadTurnRow).where(UnreadTurnRow.owner == self._owner))
+
     async def failed(self, run_id: str) -> bool:
         """Whether that was its last try."""
         async with self._db.transaction() as session:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from memory.longterm.types import MAX_CHARS, USER, MemoryInfo, NewMemory, TextKind
+from memory.longterm.types import MAX_ABOUT, MAX_CHARS, USER, MemoryInfo, NewMemory, TextKind
 from server.opened import Opened
 
 router = APIRouter(prefix="/memories", tags=["memory"])
@@ -18,7 +18,7 @@ class ToRemember(BaseModel):
 
     text: str = Field(min_length=1, max_length=MAX_CHARS, examples=["The user is allergic to nuts."])
     kind: TextKind = "fact"
-    about: str = Field(default=USER, min_length=1, max_length=255, description="`user`, or a name.")
+    about: str = Field(default=USER, min_length=1, max_length=MAX_ABOUT, description="`user`, or a name.")
     pinned: bool = Field(default=False, description="Recalled in every turn.")
 
 
@@ -29,7 +29,7 @@ class Correction(BaseModel):
 
     text: str | None = Field(default=None, min_length=1, max_length=MAX_CHARS)
     kind: TextKind | None = None
-    about: str | None = Field(default=None, min_length=1, max_length=255)
+    about: str | None = Field(default=None, min_length=1, max_length=MAX_ABOUT)
     pinned: bool | None = None
 
 

@@ -264,6 +264,25 @@ async def test_one_owner_never_sees_another_s(db: Database, vectors: Vectors) ->
     assert (await ann.search("diary"))[0].likeness is not None
 
 
+async def test_what_is_too_long_or_empty_is_refused_and_says_so(memories: Memories) -> None:
+    kept = await told(memories, "The user has a cat.")
+    for new in (NewMemory(text="x" * 2_001), NewMemory(text=" \0"), NewMemory(text="x", about="y" * 256)):
+        with pytest.raises(InputError):
+            await memories.add(new)
+    for changes in ({"text": "x" * 2_001}, {"text": ""}, {"about": "y" * 256}):
+        with pytest.raises(InputError):
+            await memories.edit(kept, **changes)
+    assert [each.text for each in await memories.page()] == ["The user has a cat."]
+
+
+async def test_who_forgets_everything_forgets_what_was_not_read_yet(
+    db: Database, memories: Memories, unread_run: str
+) -> None:
+    await memories.forget_all()
+    assert await UnreadTurns(db, "ann").waiting() == []
+    assert await memories.add_from_unread(found_in(unread_run)) is None
+
+
 async def test_without_the_model_memory_works_by_words_and_says_why(db: Database, vectors: Vectors) -> None:
     embedder = WordVectors()
     embedder.is_there = False
