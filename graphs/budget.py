@@ -72,9 +72,11 @@ def cut(text: str, limit: int) -> str:
     return f"{text[:length]}{mark}" if length else ""
 
 
-def fit(texts: Sequence[str], limit: int) -> list[str]:
-    """Texts that together have at most ``limit`` tokens: the long ones are cut, to the same length."""
-    room, fitted = limit, list(texts)
+def fit(texts: Sequence[str], limit: int, least: int = 0) -> list[str]:
+    """Texts that together have at most ``limit`` tokens: the long ones are cut, to the same length, but none to less
+    than ``least``, which may go over the limit.
+    """
+    room, fitted = max(limit, least * len(texts)), list(texts)
     by_size = sorted(range(len(texts)), key=lambda index: tokens(texts[index]))
     for place, index in enumerate(by_size):
         fitted[index] = cut(texts[index], room // (len(texts) - place))

@@ -24,6 +24,9 @@ BEFORE_CHARS = 300
 #: What it sees of the summary, in characters.
 BEFORE_SUMMARY = 400
 
+#: Of a result or a text, at least so much is shown, however long the message is.
+LEAST_TOKENS = 40
+
 #: What an earlier tool found is kept to this many characters.
 FACT_CHARS = 600
 
@@ -51,16 +54,19 @@ def response_messages(
 
     ``texts`` is file name -> text; a long one is cut, and the model is told. ``share``, in 0..1, is how much of the
     usual is shown: tokens are only estimated, so that what does not fit has to be tried again with less.
-    A message that fills the window by itself is not cut: the model then says that it is too long.
+    A message that fills the window by itself is not cut: the model then says that it is too long. Neither is what
+    failed; and of each result and text there is always something to see.
     """
     system = system_prompt()
-    budget = Budget.divide(window, size([system, HumanMessage(_asked(messages[-1], []))]), share)
-    found = [f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else "" for result in results]
-    whole = [failed or result["summary"] for failed, result in zip(found, results, strict=True)]
-    shown = fit([*whole, *texts.values()], budget.results)
-    attached = "".join(f"\n\n[{name}]\n{text}" for name, text in zip(texts, shown[len(whole) :], strict=True))
+    failed = [f"FAILED: {result['error']} {result['error_fix']}" if result["error"] else "" for result in results]
+    fixed = size([system, HumanMessage(_asked(messages[-1], [failure for failure in failed if failure]))])
+    budget = Budget.divide(window, fixed, share)
+    found = [result["summary"] for result in results if not result["error"]]
+    shown = iter(fit([*found, *texts.values()], budget.results, least=LEAST_TOKENS))
+    findings = [failure or next(shown) for failure in failed]
+    attached = "".join(f"\n\n[{name}]\n{text}" for name, text in zip(texts, shown, strict=True))
     recalled = [text for text in fit(memories, budget.memory) if text]
-    asked = HumanMessage(_asked(messages[-1], shown[: len(whole)], recalled) + attached)
+    asked = HumanMessage(_asked(messages[-1], findings, recalled) + attached)
     history = _newest_turns(history_of(messages[:-1]), budget.history)
     return [system, *_under_summary([*history, asked], cut(summary, budget.summary))]
 
