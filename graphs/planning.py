@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from graphs.context import before
-from graphs.plan import Done, Offer, Plan, Request, StepResult, failure
+from graphs.plan import Done, Offer, Plan, Request, StepResult, failure, references
 from graphs.preset import check_preset
 from graphs.reflect import SkippedError, outcome
 from graphs.state import Turn, TurnContext
@@ -28,7 +28,8 @@ async def plan(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     results = state.get("results", {})
     offers = [Offer(**offer) for offer in state["offers"]]
     known = "".join(f"memory: {item}\n" for item in state.get("recalled", []))
-    done = [Done(step, *outcome(results.get(step.id), context.tools)) for step in old]
+    given_up = _given_up(state["again"], old, results)
+    done = [_done(step, results.get(step.id), given_up.get(step.id), context) for step in old]
     request = Request(state["message"], offers, known + before(state["messages"][:-1], state.get("summary", "")), done)
     made, spent = await _made(request, context)
     usage = {name: state.get("usage", {}).get(name, 0) + count for name, count in spent.model_dump().items()}
@@ -40,7 +41,11 @@ async def plan(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     context.emit(_plan_made(made, new, round(time.monotonic() - started, 3), context))
     return {
         "plan": grown.model_dump(),
-        "results": _replaced(old, results, state["again"]),
+        "results": {
+            step.id: failure(step.tool, SkippedError(given_up[step.id], "found nothing and another way was planned"))
+            for step in old
+            if step.id in given_up
+        },
         "again": [],
         "usage": Usage(**usage).model_dump(),
     }
@@ -67,6 +72,31 @@ def _plan_made(made: Plan, new: Sequence[PlannedStep], seconds: float, context: 
     )
 
 
+def _given_up(again: Sequence[str], old: Sequence[PlannedStep], results: Mapping[str, StepResult]) -> dict[str, str]:
+    """Steps still to come that need one of ``again``, directly or through others, and which step that is: new ones
+    stand in their place. The rest of the old plan is carried out.
+    """
+    missing = set(again)
+    given_up: dict[str, str] = {}
+    for step in old:
+        needed = next((name for name in references(step) if name in missing), None)
+        if needed and step.id not in results:
+            missing.add(step.id)
+            given_up[step.id] = needed
+    return given_up
+
+
+def _done(step: PlannedStep, result: StepResult | None, needed: str | None, context: TurnContext) -> Done:
+    """What the planner is told of a step, which waits in vain for ``needed``. It may build on one that is still to run:
+    the loop guard would not let it be planned again.
+    """
+    if result is None and needed:
+        return Done(step, f"Given up, for it needs {needed}.", is_usable=False)
+    if result is None:
+        return Done(step, "Not run yet. It will be.", is_usable=True)
+    return Done(step, *outcome(result, context.tools))
+
+
 def _not_done_before(new: Sequence[PlannedStep], old: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
     """The loop guard: the same tool with the same arguments gives the same again. What builds on it goes too."""
     calls = [(step.tool, step.args) for step in old]
@@ -78,11 +108,3 @@ def _not_done_before(new: Sequence[PlannedStep], old: Sequence[PlannedStep]) -> 
             kept.append(step)
             known.add(step.id)
     return tuple(kept)
-
-
-def _replaced(
-    old: Sequence[PlannedStep], results: dict[str, StepResult], again: Sequence[str]
-) -> dict[str, StepResult]:
-    """Steps of the old plan that were still to come: the new ones stand in their place."""
-    why = SkippedError(again[0], "found nothing and another way was planned") if again else None
-    return {step.id: failure(step.tool, why) for step in old if why and step.id not in results}
