@@ -18,7 +18,7 @@ from agent.receipts import left_out, receipts
 from agent.routed_chat import RoutedChat
 from agent.routing import Route
 from agent.runs import LiveRun
-from engines.errors import ConflictError, NotFoundError, SensoriumError
+from engines.errors import ConflictError, MediaError, NotFoundError, SensoriumError
 from engines.progress import to_the_end
 from graphs.act import finished_calls
 from graphs.budget import DEFAULT_WINDOW
@@ -155,7 +155,11 @@ class Driver:
 
     async def _read_text(self, artifact_id: str) -> str:
         path = await self._parts.artifacts.path(artifact_id)
-        return (await asyncio.to_thread(path.read_text, "utf-8")).removeprefix("\ufeff").strip()
+        try:
+            text = await asyncio.to_thread(path.read_text, "utf-8")
+        except UnicodeDecodeError as error:
+            raise MediaError("The file is no text in UTF-8.", fix="Save it as UTF-8 and attach it again.") from error
+        return text.removeprefix("\ufeff").strip()
 
     async def _finish(self, live: LiveRun, state: dict[str, Any], route: Route, seconds: float) -> None:
         results: list[StepResult] = list(state.get("results", {}).values())
