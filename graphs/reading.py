@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from graphs.plan import Offer
 
@@ -78,11 +79,12 @@ def _mentions(message: str, names: dict[str, str]) -> list[tuple[int, int, str]]
     files = sorted((name for name in names if not name.startswith("@")), key=len, reverse=True)
     if not files:
         return [(0, len(message), "")]
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in files), re.IGNORECASE)
-    lowered = {name.lower(): names[name] for name in files}
+    pattern = re.compile("|".join(rf"(?<!\w)({re.escape(name)})(?!\w)" for name in files), re.IGNORECASE)
     pieces, at = list[tuple[int, int, str]](), 0
     for match in pattern.finditer(message):
-        pieces += [(at, match.start(), ""), (*match.span(), lowered[match[0].lower()])]
+        # By its group: case folds in more ways than ``lower`` knows, as in the Turkish \u0130.
+        named = files[cast("int", match.lastindex) - 1]
+        pieces += [(at, match.start(), ""), (*match.span(), names[named])]
         at = match.end()
     return [*pieces, (at, len(message), "")]
 

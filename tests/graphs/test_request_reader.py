@@ -18,6 +18,16 @@ def test_files_are_read_by_kind_and_number() -> None:
     assert reading.items == (("image1", "IMG"), ("image2", "beach", "day"))
 
 
+def test_a_name_is_found_whose_letters_have_no_single_small_form() -> None:
+    turkish = Offer("\u0130stanbul.jpg", "image", "id-1", is_file=True)
+    assert read("describe istanbul.jpg, then beach DAY.jpg", [turkish, BEACH]).words[1:] == (
+        "image1",
+        ",",
+        "then",
+        "image2",
+    )
+
+
 def test_a_word_that_only_begins_like_a_file_is_a_word() -> None:
     assert "memo.wave" in read("memo.wave", [Offer("memo.wav", "audio", "id")]).message
     assert read("memo.wave", [Offer("memo.wav", "audio", "id")]).words == ("memo", ".", "wave")
