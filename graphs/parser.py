@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from engines.controller import ModelController
-from engines.errors import InputError, NotFoundError, UnavailableError
+from engines.errors import EngineError, InputError, NotFoundError, UnavailableError
 from engines.progress import NEVER, CancelToken
 from engines.protocols.parsing import Item, Options, RequestParsing, Symbol, Word
 from engines.text.languages import language_code, language_name
@@ -35,7 +35,7 @@ from graphs.actions import (
     Use,
 )
 from graphs.naming import is_named
-from graphs.plan import Offer, Request
+from graphs.plan import Offer, Request, literal
 from graphs.reading import Reading, read
 from graphs.schema import Choices
 from memory.events import PlannedStep
@@ -137,7 +137,8 @@ class RequestReader:
 def _said(spec: ToolSpec, name: str, value: Argument, reading: Reading, choices: Choices) -> str | None:
     if not isinstance(value, Span):
         return value
-    return in_tools_words(spec, name, reading.text(value.first, value.last), choices)
+    said = in_tools_words(spec, name, reading.text(value.first, value.last), choices)
+    return literal(said) if said else said
 
 
 def in_tools_words(spec: ToolSpec, name: str, said: str, choices: Choices) -> str | None:
@@ -169,12 +170,12 @@ class ParsedPlans:
         self._reader = reader
 
     async def __call__(self, request: Request) -> Sequence[Guess]:
-        """Empty where the parser's weights are not there: then the chat model plans."""
+        """Empty where the parser's weights are not there, or it breaks: then the chat model plans."""
         try:
             async with self._controller.use(RequestParsing) as lease:
                 return await lease.run(
                     lambda parser, cancel: self._reader.guesses(parser, request.message, request.offers, cancel)
                 )
-        except (NotFoundError, UnavailableError) as error:
+        except (NotFoundError, UnavailableError, EngineError) as error:
             logger.info("planning without the parser: %s", error)
             return []

@@ -14,7 +14,12 @@ from memory.events import PlannedStep
 from tools.spec import ToolSpec
 from tools.types import MediaKind
 
-STEP_REFERENCE = re.compile(r"^\$\d+$")
+STEP_REFERENCE = re.compile(r"^\$\d+\Z")
+
+
+def literal(text: str) -> str:
+    """A text as a plan holds it: ``$5`` is an amount here, and the blank behind it keeps it from being a step."""
+    return f"{text} " if STEP_REFERENCE.match(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Plan(BaseModel):
 
 
 def references(step: PlannedStep) -> tuple[str, ...]:
-    """Ids of the steps whose results a step needs, each once."""
+    """Ids of the steps whose results a step needs, each once. In a sound plan only media parameters hold some."""
     names = (value for value in step.args.values() if isinstance(value, str) and STEP_REFERENCE.match(value))
     return tuple(dict.fromkeys(names))
 
@@ -202,6 +207,9 @@ def _unfit_values(
     spec: ToolSpec, step: PlannedStep, index: int, choices: Mapping[str, Sequence[str]]
 ) -> Iterator[Fault]:
     for name, value in step.args.items():
+        if name not in spec.media_parameters and isinstance(value, str) and STEP_REFERENCE.match(value):
+            yield Fault("wrong-type", index, name, f"{step.id}: {name} can't be a step's result, as {value!r} is.")
+            continue
         source = spec.choices(name) if name in spec.parameters.model_fields else None
         known = choices.get(source.choices) if source and not source.free else None
         if known and value not in known:

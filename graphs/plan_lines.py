@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_uppercase
 
 from graphs.actions import fixed_values
-from graphs.plan import Offer
+from graphs.plan import Offer, literal
 from tools.spec import ToolSpec
 from tools.types import MediaKind
 
@@ -78,7 +78,7 @@ def understood(text: str, offers: Sequence[Offer]) -> list[tuple[str, dict[str, 
 
 def _value(shown: str, names: Mapping[str, str]) -> str:
     if shown.startswith('"'):
-        return str(json.loads(shown, strict=False))
+        return literal(str(json.loads(shown, strict=False)))
     return names.get(shown, shown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphs.plan import Offer, Plan, problems
+from graphs.plan import Offer, Plan, literal, problems
 from memory.events import PlannedStep
 from tools.builtin import BUILT_IN
 
@@ -46,6 +46,20 @@ def test_a_forward_reference_is_refused() -> None:
 def test_facts_may_be_read_aloud() -> None:
     found = plan(("detect_objects", {"image": "a.jpg"}), ("speak", {"text": "$1"}))
     assert problems(found, [Offer("a.jpg", "image", "id")], TOOLS) == []
+
+
+def test_an_amount_is_a_text_and_no_reference() -> None:
+    said = plan(("speak", {"text": "x"}), ("speak", {"text": literal("$1")}))
+    assert problems(said, [], TOOLS) == []
+    assert said.edges == ()
+    assert literal("$1.50") == "$1.50"
+
+
+def test_only_media_are_results_of_steps() -> None:
+    clip = Offer("v.mp4", "video", "id", is_file=True)
+    assert problems(plan(("enrol_action", {"video": "v.mp4", "label": "$1"})), [clip], TOOLS) == [
+        "$1: label can't be a step's result, as '$1' is."
+    ]
 
 
 def test_a_result_of_the_wrong_type_is_refused() -> None:

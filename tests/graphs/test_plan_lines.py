@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.planner.rows import Row, load
-from graphs.plan import Offer
+from graphs.plan import Offer, literal
 from graphs.plan_lines import ANSWER, MOST_CALLS, MOST_OFFERS, asked, grammar, understood, written
 from tools.builtin import BUILT_IN
 
@@ -65,6 +65,11 @@ def test_a_line_is_a_call_with_its_arguments_in_the_order_of_its_signature() -> 
     assert understood(text, OFFERS) == calls
 
 
+def test_an_amount_in_quotes_is_no_result_of_a_step() -> None:
+    assert understood("speak text=$1", OFFERS) == speaking("$1")
+    assert understood('speak text="$1"', OFFERS) == speaking(literal("$1"))
+
+
 def test_no_calls_are_an_answer() -> None:
     assert written([], OFFERS, TOOLS) == ANSWER
     assert understood(ANSWER, OFFERS) == []
@@ -86,7 +91,7 @@ def test_no_calls_are_an_answer() -> None:
         "nul \x00 and escape \x1b",
         "A",
         "B=C",
-        "$12",
+        literal("$12"),
         "$1 is a price",
         "answer",
         " spaces around ",
