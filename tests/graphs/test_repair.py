@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphs.plan import Offer, Plan, Request, faults
+from graphs.plan import Offer, Plan, Request, faults, literal, references
 from graphs.repair import Repair
 from memory.events import PlannedStep
 from tools.builtin import BUILT_IN
@@ -31,8 +31,8 @@ def plan(*calls: dict[str, Any]) -> Plan:
     return Plan(steps=tuple(steps))
 
 
-def mended(made: Plan, *offers: Offer, message: str = "do it") -> Plan:
-    found = Repair(TOOLS, CHOICES).mended(made, Request(message, offers))
+def mended(made: Plan, *offers: Offer, message: str = "do it", before: str = "") -> Plan:
+    found = Repair(TOOLS, CHOICES).mended(made, Request(message, offers, before))
     assert found is not None
     assert found.question or faults(found, offers, TOOLS, CHOICES) == []
     return found
@@ -90,6 +90,19 @@ def test_a_missing_step_is_put_in_and_the_others_move_up() -> None:
     assert made.edges == ((0, 1), (1, 2))
 
 
+@pytest.mark.parametrize("tool", ["segment_image", "upscale_image", "transcribe_audio"])
+def test_nothing_is_made_up_from_what_was_said_before(tool: str) -> None:
+    answer = Offer("@answer", "text", "The capital of France is Paris.", earlier=True)
+    assert mended(plan({"tool": tool}), answer).question.startswith("I need a ")
+
+
+def test_what_the_turn_itself_gives_may_be_made_into_media() -> None:
+    made = mended(plan({"tool": "transcribe_audio", "audio": "memo.wav"}, {"tool": "upscale_image"}), MEMO)
+    assert calls(made)[1:] == [("generate_image", {"prompt": "$1"}), ("upscale_image", {"image": "$2"})]
+    notes = Offer("notes.txt", "text", "id-5", is_file=True)
+    assert calls(mended(plan({"tool": "upscale_image"}), notes))[0] == ("generate_image", {"prompt": "notes.txt"})
+
+
 def test_what_can_not_be_made_is_asked_for() -> None:
     assert mended(plan({"tool": "recognize_action"}), PHOTO).question == (
         "I need a video for that: tell what a person is doing in a video or clip, and when. Please attach or name it."
@@ -113,6 +126,66 @@ def test_a_language_nobody_knows_is_a_question_and_a_thing_nobody_knows_a_note()
     assert made.notes == ("'unicorn' is nothing that detect_objects knows: it was left out.",)
 
 
+BEFORE = "user: Translate hello into Spanish\nassistant: hola"
+
+
+def into(message: str, text: str = "good night", before: str = BEFORE) -> str:
+    """The language that a translation without one gets, or what is asked."""
+    made = mended(plan({"tool": "translate", "text": text}), message=message, before=before)
+    return made.question or str(made.steps[0].args["target_language"])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Put 'good night' into French",
+        "Put 'good night' into everyday french, please",
+        "Translate 'good night' from Spanish to French",
+        "Turn this Spanish sentence into French: good night",
+        "Into French from Spanish: good night",
+        "good night, in French",
+        "This is in Spanish, French please: good night",
+        "A French version of 'good night'",
+    ],
+)
+def test_the_language_that_the_request_asks_for_comes_first(message: str) -> None:
+    assert into(message) == "French"
+
+
+def test_a_language_that_the_text_speaks_of_is_not_asked_for() -> None:
+    assert into("Translate 'put it into French' into Spanish", "put it into French", "") == "Spanish"
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        ("Translate 'good night' into Klingon", "Klingon"),
+        ("translate good night into klingon", "klingon"),
+        ("Put 'good night' into Klingon", "Klingon"),
+        ("Translate this Spanish sentence into Klingon: good night", "Klingon"),
+        ("Translate from French to Elvish: good night", "Elvish"),
+        ("How do you say good night in Klingon?", "Klingon"),
+        ("Translate 'bye' into French and 'good night' into Klingon", "Klingon"),
+    ],
+)
+def test_a_language_nobody_knows_is_asked_about_and_not_guessed(message: str, word: str) -> None:
+    assert into(message) == f"I can't take {word} for the target language. I know these: Spanish, French. Which one?"
+
+
+@pytest.mark.parametrize(
+    "message", ["And 'good night'?", "Turn it into text and translate it", "Put the translation into speech"]
+)
+def test_where_the_request_asks_for_no_language_it_is_the_one_from_before(message: str) -> None:
+    assert into(message) == "Spanish"
+    assert into(message, before="") == "One thing is missing (translate): into which language?"
+
+
+def test_what_a_text_is_written_in_is_not_asked_for() -> None:
+    asked = "One thing is missing (translate): into which language?"
+    assert into("Translate this French sentence: good night", before="") == asked
+    assert into("Translate good night from French", before="") == asked
+
+
 def test_an_argument_that_the_tool_does_not_have_is_dropped() -> None:
     made = mended(plan({"tool": "classify_image", "image": "photo.jpg", "colour": "red"}), PHOTO)
     assert calls(made) == [("classify_image", {"image": "photo.jpg"})]
@@ -132,3 +205,22 @@ def test_a_reference_to_what_is_not_there_never_runs(reference: str) -> None:
     made = mended(plan({"tool": "speak", "text": reference}), MEMO)
     assert calls(made)[0] == ("transcribe_audio", {"audio": "memo.wav"})
     assert calls(made)[1] == ("speak", {"text": "$1"})
+
+
+@pytest.mark.parametrize("value", ["$5", "$1"])
+def test_an_amount_that_the_request_says_is_no_reference(value: str) -> None:
+    answer = Offer("@answer", "text", "It is dear.", earlier=True)
+    made = mended(plan({"tool": "speak", "text": value}), answer, message=f"Say '{value}' aloud")
+    assert calls(made) == [("speak", {"text": literal(value)})]
+    assert references(made.steps[0]) == ()
+
+
+def test_a_step_where_no_result_can_be_is_said_left_out_or_asked_for() -> None:
+    clip = Offer("v.mp4", "video", "id-6", is_file=True)
+    gesture = plan({"tool": "enrol_action", "video": "v.mp4", "label": "$1"})
+    said = mended(gesture, clip, message="Learn the gesture in v.mp4 as $1")
+    assert [references(step) for step in said.steps] == [()]
+    assert said.steps[0].args["label"] == literal("$1")
+    assert mended(gesture, clip).question == "One thing is missing (enrol action): the action's name?"
+    looked = mended(plan({"tool": "caption_image", "image": "photo.jpg", "question": "$2"}), PHOTO)
+    assert calls(looked) == [("caption_image", {"image": "photo.jpg"})]
