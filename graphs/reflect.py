@@ -84,10 +84,21 @@ def _given_up(
     for step in steps:
         if step.id in known:
             continue
-        error = _why_skipped(step, known, looked_at, context) or _over_limit(step, steps, known, context)
+        error = (
+            _why_never_ready(step, steps)
+            or _why_skipped(step, known, looked_at, context)
+            or _over_limit(step, steps, known, context)
+        )
         if error:
             known[step.id] = given_up[step.id] = failure(step.tool, error)
     return given_up
+
+
+def _why_never_ready(step: PlannedStep, steps: Sequence[PlannedStep]) -> SensoriumError | None:
+    """A plan is checked before it runs, but one that was kept may be older than the checks."""
+    before = {other.id for other in steps[: steps.index(step)]}
+    missing = [name for name in references(step) if name not in before]
+    return SkippedError(missing[0], "is no step before it") if missing else None
 
 
 def _why_skipped(

@@ -13,7 +13,8 @@ from graphs.compact import compact
 from graphs.context import response_messages
 from graphs.offers import remember
 from graphs.options import TurnOptions
-from graphs.plan import Plan, StepResult, came_to_nothing
+from graphs.plan import Plan, StepResult, came_to_nothing, failure
+from graphs.reflect import SkippedError
 from graphs.shown_pictures import with_pictures
 from graphs.state import Turn, TurnContext
 from graphs.telling import Telling
@@ -29,12 +30,13 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     context = runtime.context
     usage = dict(state.get("usage", {}))
     plan = Plan(**state["plan"])
-    results = [state.get("results", {})[step.id] for step in plan.steps]
+    by_step = _results(plan, state)
+    results = [by_step[step.id] for step in plan.steps]
     end: dict[str, Any] = {"usage": usage}
     if came_to_nothing(results):
         end["answer"] = f"That did not work. {results[0]['error']}"
     else:
-        end |= await _told(state, results, context, usage)
+        end |= await _told(state, by_step, context, usage)
     facts = [compact(result) for result in results if not result["error"]]
     known = state.get("known", [])
     return {
@@ -44,13 +46,20 @@ async def respond(state: Turn, runtime: Runtime[TurnContext]) -> dict[str, Any]:
     }
 
 
+def _results(plan: Plan, state: Turn) -> dict[str, StepResult]:
+    """Of every step of the plan, also of one that never ran."""
+    not_run = {step.id: failure(step.tool, SkippedError("the turn", "ended before it")) for step in plan.steps}
+    return {**not_run, **state.get("results", {})}
+
+
 async def _told(
-    state: Turn, results: Sequence[StepResult], context: TurnContext, usage: dict[str, int]
+    state: Turn, by_step: Mapping[str, StepResult], context: TurnContext, usage: dict[str, int]
 ) -> dict[str, Any]:
     """The answer, its sound, and what is to be said of both; ``usage`` is added to."""
     options = TurnOptions(**state.get("options", {}))
     plan = Plan(**state["plan"])
-    as_it_is = plan.question or verbatim(state["message"], plan, state.get("results", {}), context.tools.get)
+    results = [by_step[step.id] for step in plan.steps]
+    as_it_is = plan.question or verbatim(state["message"], plan, by_step, context.tools.get)
     left_out = list(state.get("left_out", []))
     async with Telling(
         context.tools,

@@ -6,17 +6,25 @@ import asyncio
 import io
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from counting_judge import add_counting_judge, entries, wait_for
 from homes import events_of, turn, types
+from langgraph.runtime import Runtime
 from PIL import Image
 from scripted_chat import write_script
 
 from agent.app import App, open_app
+from graphs.plan import Plan
+from graphs.policy import Limits
+from graphs.reflect import reflect
+from graphs.respond import respond
+from graphs.state import Turn, TurnContext, new_turn
 from memory.artifact_types import Lineage
-from memory.events import Event, PlanMade, RunFailed, RunFinished, ToolFailed, ToolFinished, ToolRetrying
+from memory.events import Event, PlanMade, PlannedStep, RunFailed, RunFinished, ToolFailed, ToolFinished, ToolRetrying
+from tools.builtin import BUILT_IN
 
 
 @pytest.fixture
@@ -112,6 +120,35 @@ async def test_what_another_plan_can_not_mend_is_not_planned_again(home: Path) -
         events = await turn(app, "Write it down", "jfk.flac")
         assert plans(events) == [["$1"]]
         assert types(events)[-1] == "run.failed"
+
+
+async def test_a_kept_step_that_can_never_run_is_given_up_and_told() -> None:
+    steps = [
+        PlannedStep(id="$1", tool="enrol_action", args={"video": "v.mp4", "label": "$1"}),
+        PlannedStep(id="$2", tool="speak", args={"text": "$7"}),
+    ]
+    state = cast(
+        "Turn",
+        {
+            **new_turn("run", "Learn the gesture in v.mp4 as $1", []),
+            "messages": [],
+            "plan": Plan(steps=tuple(steps)).model_dump(),
+            "results": {},
+            "again": [],
+            "looked_at": [],
+            "replans": 0,
+        },
+    )
+    specs = {spec.name: spec for spec in BUILT_IN}
+    tools = SimpleNamespace(get=specs.__getitem__)
+    runtime = cast("Runtime[TurnContext]", SimpleNamespace(context=SimpleNamespace(tools=tools, limits=Limits())))
+    looked = await reflect(state, runtime)
+    assert [result["error"] for result in looked["results"].values()] == [
+        "Skipped, because $1 is no step before it.",
+        "Skipped, because $7 is no step before it.",
+    ]
+    unheard = await respond(state, runtime)  # as if it had never been reflected upon
+    assert unheard["answer"] == "That did not work. Skipped, because the turn ended before it."
 
 
 DOG = {"tool": "detect_objects", "image": "astronaut.jpg", "target": "dog"}
