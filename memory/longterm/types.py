@@ -47,8 +47,8 @@ class MemoryInfo(BaseModel):
 
 
 class NewMemory(BaseModel):
-    """``said_at`` None: now. ``features`` are a picture's: a unit vector in 16-bit floats. Kept are up to `MAX_CHARS` of
-    ``text`` and `MAX_ABOUT` of ``about``; who adds more is told.
+    """``said_at`` None: now. ``features`` are a picture's: a unit vector in 16-bit floats. Kept are up to
+    `MAX_CHARS` of ``text`` and `MAX_ABOUT` of ``about``; who adds more is told.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
