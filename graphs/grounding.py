@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphs.naming import is_named
-from graphs.plan import STEP_REFERENCE, Request, candidates
+from graphs.plan import STEP_REFERENCE, Request, candidates, literal
 from graphs.schema import ANSWER
 from memory.events import PlannedStep
 from tools.spec import ToolSpec
@@ -58,6 +58,9 @@ class Grounding:
                 continue
             names = candidates("text", request.offers, request.usable(steps), self._tools)
             dangling = STEP_REFERENCE.match(value) is not None
+            if dangling and value not in names and value in request.message:  # "$5" is an amount there, and no step
+                args = {**args, name: literal(value)}
+                continue
             if value in names or (not dangling and _holds(f"{request.before} {request.message}", value)):
                 continue
             fitting = names if dangling else [name for name in names if STEP_REFERENCE.match(name)]

@@ -91,6 +91,13 @@ async def test_a_reference_to_nothing_becomes_whatever_text_there_is() -> None:
     assert plan.steps[0].args["text"] == "letter.txt"
 
 
+async def test_an_amount_that_the_request_says_is_no_reference() -> None:
+    letter = Offer("letter.txt", "text", "id-3")
+    plan = await planned(decider({"tool": "speak", "text": "$5"}), "Say '$5' aloud", letter)
+    assert plan.steps[0].args["text"].strip() == "$5"
+    assert plan.edges == ()
+
+
 async def test_a_reference_to_nothing_with_no_text_at_all_leaves_the_question_to_the_answer() -> None:
     plan = await planned(decider({"tool": "speak", "text": "$1"}), "Read it aloud")
     assert plan.steps == ()
