@@ -34,7 +34,7 @@ def offers_of_turn(
     message: str, attachments: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The turn's attachments, then what is known from earlier turns; every name once, and every file."""
-    offers = _files(attachments)
+    offers = _files(attachments, after=_counted(known))
     _add_earlier(offers, (Offer(**item) for item in known))
     if len(message) > LONG_MESSAGE:
         offers[WHOLE_MESSAGE] = Offer(WHOLE_MESSAGE, "text", message, earlier=True)
@@ -54,7 +54,7 @@ def remember(
         if (name := TEXT_NAMES.get(result["tool"])) and (text := result["fields"].get("text")):
             texts[name] = Offer(name, "text", text, earlier=True)
     made = [artifact for result in results if not result["error"] for artifact in _works(result, spec_of)]
-    files = _files([*made, *attachments], earlier=True)
+    files = _files(attachments, made, after=_counted(known), earlier=True)
     earlier = [Offer(**item) for item in known]
     _add_earlier(files, (offer for offer in earlier if offer.is_file))
     _add_earlier(texts, (offer for offer in earlier if not offer.is_file))
@@ -97,14 +97,29 @@ def _plain_name(name: str) -> str:
     return name.lstrip("$@") or "file"
 
 
-def _files(refs: Iterable[Mapping[str, Any]], *, earlier: bool = False) -> dict[str, Offer]:
-    """Those that a tool can work on, by names of their own; the first of a name has it plain."""
+def _files(
+    attachments: Sequence[Mapping[str, Any]],
+    made: Sequence[Mapping[str, Any]] = (),
+    *,
+    after: int,
+    earlier: bool = False,
+) -> dict[str, Offer]:
+    """Those that a tool can work on, what was ``made`` of the attachments first, by names of their own; the first of a
+    name has it plain. They are counted on ``after`` those before them.
+    """
+    counted = [*enumerate((*attachments, *made), after + 1)]
     files: dict[str, Offer] = {}
-    for ref in refs:
+    for number, ref in (*counted[len(attachments) :], *counted[: len(attachments)]):
         if kind := _AS_MEDIA.get(ref["kind"]):
             name = free_name(_plain_name(ref["name"]), files)
-            files[name] = Offer(name, kind, ref["id"], earlier=earlier, is_file=True)
+            is_made = number > after + len(attachments)
+            files[name] = Offer(name, kind, ref["id"], earlier=earlier, is_file=True, number=number, made=is_made)
     return files
+
+
+def _counted(known: Iterable[Mapping[str, Any]]) -> int:
+    """How many files the conversation has had, those that are forgotten too."""
+    return max((item.get("number", 0) for item in known), default=0)
 
 
 def _add_earlier(offers: dict[str, Offer], known: Iterable[Offer]) -> None:

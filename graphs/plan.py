@@ -36,6 +36,10 @@ class Offer:
     """From an earlier turn of the conversation."""
     is_file: bool = False
     """``value`` is an artifact's id, also where the kind is text."""
+    number: int = 0
+    """Which file of the conversation it is, counted from 1 as they came; 0: it is not counted."""
+    made: bool = False
+    """By a tool, in an earlier turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from engines.errors import PlanError
 from graphs.chat_planner import ChatPlanner
 from graphs.multiples import with_multiples
 from graphs.native_planner import NativePlanner
+from graphs.ordinals import with_ordinals
 from graphs.parser import Guess
 from graphs.plan import Offer, Plan, Request, problems
 from graphs.repair import Repair, ask, needs
@@ -113,7 +114,8 @@ class Planner:
         return self._finished(mended, request), usage
 
     def _finished(self, plan: Plan, request: Request) -> Plan:
-        return _with_unused(with_multiples(plan, request.message, self._tools), request)
+        counted = with_ordinals(with_multiples(plan, request.message, self._tools), request, self._tools)
+        return _with_unused(counted, request)
 
     async def _by_tuned(self, request: Request, model: BaseChatModel) -> tuple[Plan, Usage]:
         """By weights tuned to plan, where the model has them and they have learned what is asked for."""
