@@ -105,7 +105,7 @@ class RunView:
 
     def _on_run_started(self, event: Json) -> None:
         self.model, self.question, self.attachments = event["model"], event["message"], event["attachments"]
-        self.replay_of = event["options"].get("replay_of") or ""
+        self.replay_of = event.get("options", {}).get("replay_of", "")
 
     def _on_run_interrupted(self, event: Json) -> None:
         self.state = "interrupted"
