@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from counting_judge import entries
 from diary_painter import add_painters
 from processes import sensorium
 from scripted_chat import write_script
+
+from agent.cli.travel import _is_message
+from agent.history import History, Moment
 
 PAINT = {"tool": "generate_image", "prompt": "a cat"}
 RULES: list[dict[str, Any]] = [
@@ -60,6 +64,16 @@ def test_a_conversation_is_told_forked_and_changed(home: Path) -> None:
     for part in ("Grüß Gott 数", "generate_image, upscale_image", f"forked: {forked}", "next: nothing"):
         assert part in shown
     assert len(moments(home, "talk", "--all")[1]["forks"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("3", True), ("12", False), ("12345678", False), ("4", True), ("9" * 40, False), ("ab", False)],
+)
+def test_digits_may_be_a_message_or_the_beginning_of_a_run(named: str, expected: bool) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    run = Moment.model_construct(run_id="12345678abcd", message_id=3, at=at)
+    assert _is_message(named, History.model_construct(runs=(run,))) == expected
 
 
 def test_a_fork_for_programs_is_a_line_and_then_events(home: Path) -> None:
