@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent.driver import Driver
+from agent.driver import Driver, gone_on
 from agent.parts import Parts
 from agent.routing import Switcher
 from agent.runs import LiveRun
@@ -122,7 +122,7 @@ class Agent:
         parts = self._parts
         info = await parts.chats.run(run_id)
         if (await parts.chats.runs(info.thread_id))[-1].id != run_id:
-            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
+            raise gone_on()
         refs = [await parts.artifacts.get(artifact_id) for artifact_id in info.attachments]
         parts.chat_models.describe(info.model)
         info = await parts.chats.resume_run(run_id, "interrupted")
@@ -139,7 +139,7 @@ class Agent:
             raise ConflictError(f"Run {run_id} asks nothing: it is {info.status}.")
         stands = await parts.graph.aget_state(self._parts.config(info.thread_id))
         if stands.values.get("run_id") != run_id or not stands.interrupts:
-            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
+            raise gone_on()
         taken = check_answers(
             answers,
             ApprovalRequired(**stands.interrupts[0].value).questions,

@@ -147,7 +147,7 @@ class Driver:
             return stands.values
         given: Any = Command(resume=answers) if answers is not None else None
         if answers is not None and not is_begun:  # another message was sent before the answer, and came first
-            raise ConflictError("The conversation has gone on since.", fix="Send the message again.")
+            raise gone_on()
         if not is_begun:
             given = new_turn(info.id, info.message, refs, options)
         state: dict[str, Any] = await parts.graph.ainvoke(given, config, context=context, durability="sync")
@@ -211,6 +211,11 @@ class Driver:
                 ),
             )
         )
+
+
+def gone_on() -> ConflictError:
+    """For a run that another message has overtaken."""
+    return ConflictError("The conversation has gone on since.", fix="Send the message again.")
 
 
 def _asked(live: LiveRun) -> frozenset[str]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from graphs.naming import spaced_words
 from memory.events import PlannedStep
 from tools.spec import ToolSpec
 
@@ -67,8 +68,8 @@ def grants(message: str, spoken: Iterable[str] = ()) -> bool:
     plain = message.replace("\u2019", "'")
     if _REFUSE.search(plain):
         return False
-    others = [_words(text) for text in spoken]
-    said = (_words(match[0]) for match in _AGREE.finditer(_QUOTED.sub(" | ", plain)))
+    others = [spaced_words(text) for text in spoken]
+    said = (spaced_words(match[0]) for match in _AGREE.finditer(_QUOTED.sub(" | ", plain)))
     return any(not any(words in text for text in others) for words in said)
 
 
@@ -82,8 +83,3 @@ def voices(steps: Iterable[PlannedStep], spec_of: Callable[[str], ToolSpec]) -> 
             if kind != "text" and name in step.args:
                 used.setdefault(name, set()).add(step.args[name])
     return max(map(len, used.values()), default=0)
-
-
-def _words(text: str) -> str:
-    words = re.findall(r"\w+", text.lower())
-    return f" {' '.join(words)} "

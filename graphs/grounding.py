@@ -5,11 +5,10 @@ Shared by every way of asking a model (`graphs.chat_planner`, `graphs.native_pla
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphs.naming import is_named
+from graphs.naming import is_named, spaced_words
 from graphs.plan import STEP_REFERENCE, Request, candidates, literal
 from graphs.schema import ANSWER
 from memory.events import PlannedStep
@@ -78,9 +77,4 @@ def _is_asked_for(spec: ToolSpec, name: str, value: object, request: Request) ->
 
 def _holds(text: str, part: str) -> bool:
     """Whether ``part`` stands in ``text``, apart from case, spaces and punctuation."""
-    return _words(part) in _words(text)
-
-
-def _words(text: str) -> str:
-    words = re.findall(r"\w+", text.lower())
-    return f" {' '.join(words)} "
+    return spaced_words(part) in spaced_words(text)

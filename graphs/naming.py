@@ -37,3 +37,9 @@ def is_named(thing: str, said: str) -> bool:
     name = thing.lower().strip()
     words = OTHER_WORDS.get(name) or rf"{re.escape(name)}(?:e?s)?"
     return re.search(rf"\b(?:{words})\b", said.lower()) is not None
+
+
+def spaced_words(text: str) -> str:
+    """A text's words in lower case with blanks around, so that ``in`` tells whether one text's stand in another's."""
+    words = re.findall(r"\w+", text.lower())
+    return f" {' '.join(words)} "

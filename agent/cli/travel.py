@@ -50,8 +50,10 @@ def fork(thread: str, run_or_message: str, text: str | None, as_json: bool) -> i
     """
     with open_session() as session:
         try:
-            is_message = _is_message(run_or_message, session.run(session.app.timetravel.history(thread)))
-            which: dict[str, Any] = {"message_id": int(run_or_message)} if is_message else {"run_id": run_or_message}
+            which: dict[str, Any] = {"run_id": run_or_message}
+            if _may_be_message(run_or_message):
+                history = session.run(session.app.timetravel.history(thread))
+                which = {"message_id": int(run_or_message)} if _is_message(run_or_message, history) else which
             made = session.run(session.app.timetravel.fork(thread, text=text, **which))
             _tell_fork(made, as_json)
             return _follow(session, made, made.run.id, as_json) if made.run else 0
@@ -88,9 +90,13 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
         _print_comparison(session.run(session.app.timetravel.compare(run_a, run_b)), as_json)
 
 
+def _may_be_message(named: str) -> bool:
+    return named.isdecimal() and len(named) <= _MESSAGE_DIGITS
+
+
 def _is_message(named: str, history: History) -> bool:
     """A run's id may begin with digits only: a number that is no message's, and begins a run's, means the run."""
-    if not named.isdecimal() or len(named) > _MESSAGE_DIGITS:
+    if not _may_be_message(named):
         return False
     is_number = any(moment.message_id == int(named) for moment in history.runs)
     return is_number or not any(moment.run_id.startswith(named) for moment in history.runs)

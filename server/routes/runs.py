@@ -184,7 +184,7 @@ async def _page(app: App, run: RunInfo, cursor: int, wait: float) -> EventPage:
                         break
                     if run.status in OPEN and limit.when() is not None:
                         limit.reschedule(asyncio.get_running_loop().time() + 0.02)  # the rest is there already
-    except TimeoutError:
+    except TimeoutError:  # nothing more came in that time
         pass
     ended = found[-1].is_terminal if found else run.status not in OPEN
     return EventPage(events=[e.to_wire() for e in found], next=found[-1].seq if found else cursor, done=ended)

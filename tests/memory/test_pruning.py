@@ -52,7 +52,10 @@ def graph(saver: Any) -> Any:
     builder.add_node("part", lambda state: {"words": [state["which"]], "parts": [state["which"]]})
     builder.add_node("finish", finish)
     builder.add_edge(START, "begin")
-    said = lambda state: [Send("part", {"which": f"{state['said']}.{n}"}) for n in (3, 1, 2)]  # noqa: E731
+
+    def said(state: Any) -> list[Send]:
+        return [Send("part", {"which": f"{state['said']}.{n}"}) for n in (3, 1, 2)]
+
     builder.add_conditional_edges("begin", said, ["part"])
     builder.add_edge("part", "finish")
     builder.add_edge("finish", END)
